@@ -1,0 +1,1 @@
+"""OmniRoute: a declarative AI gateway."""

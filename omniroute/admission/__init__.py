@@ -1,0 +1,1 @@
+"""Who may do what now: keys, filters, policies, limits, budgets; pure decisions."""

@@ -1,0 +1,1 @@
+"""What every layer may use: clock, tasks, secrets, units, logging; knows nothing of gateways."""

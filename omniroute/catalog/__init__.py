@@ -1,0 +1,1 @@
+"""What ships about providers and models: presets, prices, capabilities; pure data access."""

@@ -1,0 +1,1 @@
+"""A snapshot and a request's life on it: compile, reload, pipeline, relay."""

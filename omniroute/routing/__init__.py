@@ -1,0 +1,1 @@
+"""Which target and connection comes next: resolution, plans, breakers; pure decisions."""

@@ -1,0 +1,1 @@
+"""What outlives a request: windows, reservations, caches, sessions, behind one Protocol."""

@@ -1,0 +1,1 @@
+"""Any format to any format through the hub, driven by tables; pure."""

@@ -1,0 +1,184 @@
+"""The values that cross the border of translation; what other packages see of a body."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from omniroute.errors import Kind
+
+
+class Usage(Struct, frozen=True, kw_only=True):
+    """Disjoint token classes of one answer; None where the provider did not say.
+
+    input = input_uncached + cache_read + cache_write; reasoning is a part of output.
+    """
+
+    input_uncached: int | None = None
+    cache_read: int | None = None
+    cache_write: int | None = None
+    output: int | None = None
+    reasoning: int | None = None
+
+
+class Failure(Struct, frozen=True, kw_only=True):
+    """An error in no format: what an upstream said, or what the gateway says."""
+
+    kind: Kind
+    status: int
+    message: str
+    code: str | None = None
+    param: str | None = None
+    retry_after_s: float | None = None
+
+
+class Facts(Struct, frozen=True, kw_only=True):
+    """What the gateway needs to know of a client's request, read by its format's table."""
+
+    model: str | None
+    stream: bool
+    session: str | None = None
+    """The client's own hint that requests belong together (user, prompt_cache_key, metadata…)."""
+    max_output_tokens: int | None = None
+    tools: bool = False
+    images: bool = False
+
+
+class Target(Struct, frozen=True, kw_only=True):
+    """What the tables may know of the model that a request goes to."""
+
+    provider: str
+    model: str
+    """The id that the provider knows."""
+    stream: bool
+    capabilities: frozenset[str] | None = None
+    """None: unknown, nothing is assumed missing."""
+    context_window: int | None = None
+    max_output_tokens: int | None = None
+    set_fields: Mapping[str, Any] = {}
+    """Hub fields that policies or settings set, dotted path to value, applied in every format."""
+    recalled: Mapping[str, Any] = {}
+    """Kept from earlier answers by tool-call id: what this format has no place for."""
+
+
+class Outbound(Struct, frozen=True, kw_only=True):
+    """A request as the provider gets it; `path` and `query` go onto the base URL."""
+
+    path: str
+    headers: tuple[tuple[str, str], ...]
+    """What the format itself needs (content type, version), no credentials."""
+    body: bytes
+    query: tuple[tuple[str, str], ...] = ()
+    dropped: tuple[str, ...] = ()
+    """Fields of the client's request that the provider's format cannot express."""
+
+
+class Reply(Struct, frozen=True, kw_only=True):
+    """A whole answer in the client's format."""
+
+    body: bytes
+    usage: Usage
+    stop: str | None
+    """Hub stop reason."""
+    dropped: tuple[str, ...] = ()
+    remember: Mapping[str, Any] = {}
+    """To be recalled on a later turn, by tool-call id."""
+
+
+class Stream(Protocol):
+    """One streamed answer on its way through. Owned by one request, fed in order."""
+
+    started: bool
+    """Something that belongs to the answer was written or is held; before that, another provider
+    may still be tried."""
+    done: bool
+    """The upstream's own end marker was seen."""
+    usage: Usage
+    stop: str | None
+    failure: Failure | None
+    """The upstream reported an error inside its stream; nothing more is to be fed."""
+    dropped: tuple[str, ...]
+    remember: Mapping[str, Any]
+    malformed: int
+    """Frames that could not be read and were skipped."""
+    chunks: int
+    """Content frames seen."""
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Upstream bytes, split anywhere, to client bytes (maybe none yet)."""
+        ...
+
+    def finish(self) -> bytes:
+        """The upstream closed. The rest of the client's stream with its end marker.
+
+        Raises UpstreamCutError when the format's terminal marker never came.
+        """
+        ...
+
+    def fail(self, failure: Failure) -> bytes:
+        """An error event in the client's format that ends the stream."""
+        ...
+
+    def ping(self) -> bytes:
+        """A keep-alive in the client's format."""
+        ...
+
+
+class Pair(Protocol):
+    """One direction of use: a client's format in front of a provider's format.
+
+    When both are the same the body passes through: only the model's name and `set_fields` change.
+    """
+
+    passthrough: bool
+
+    def request(self, body: dict[str, Any], raw: bytes, target: Target) -> Outbound:
+        """Client body (parsed, and as it came) to the provider's request.
+
+        Raises TranslationError for a malformed body or where dropping would change the meaning.
+        """
+        ...
+
+    def reply(self, body: bytes, request: dict[str, Any], target: Target) -> Reply:
+        """The provider's answer to the client's. Raises UpstreamCutError when unreadable."""
+        ...
+
+    def stream(self, request: dict[str, Any], target: Target) -> Stream: ...
+
+    def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> Failure:
+        """The provider's error answer, classified. Never raises."""
+        ...
+
+
+class ClientFormat(Protocol):
+    """What the edge needs of the format that a client speaks."""
+
+    name: str
+
+    def facts(self, body: dict[str, Any]) -> Facts:
+        """Raises TranslationError naming the field when one has the wrong type."""
+        ...
+
+    def error(self, failure: Failure, request_id: str) -> bytes:
+        """The format's own error envelope."""
+        ...
+
+    def stream_content_type(self) -> str: ...
+
+
+class Formats(Protocol):
+    """The compiled tables of one snapshot."""
+
+    def names(self) -> tuple[str, ...]: ...
+
+    def client(self, name: str) -> ClientFormat: ...
+
+    def pair(self, client: str, upstream: str) -> Pair:
+        """Cached; compiling happens when the tables are loaded, not here."""
+        ...
+
+    def auth_headers(self, upstream: str, key: str) -> tuple[tuple[str, str], ...]:
+        """How a provider of this format takes its credential."""
+        ...

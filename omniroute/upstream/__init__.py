@@ -1,0 +1,1 @@
+"""The one seam towards providers: transports, guards, time bounds."""

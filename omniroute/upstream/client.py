@@ -1,0 +1,72 @@
+"""The seam towards providers: what a transport must do, whatever library carries it.
+
+An exchange goes `Transport.open` → head arrived → `Exchange.read` until `b""` → `close`. Every wait
+is bounded: connecting, the first byte of the head, silence between chunks, and `deadline`, one
+absolute time on the loop's clock that all attempts of a request share. Cancelling the task that
+waits closes the socket. Redirects are never followed; content is never decoded beyond what the
+transport asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from msgspec import Struct
+
+
+class UpstreamRequest(Struct, frozen=True, kw_only=True):
+    """What is sent. `headers` are complete, without Host and Content-Length."""
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes = b""
+
+
+class Bounds(Struct, frozen=True, kw_only=True):
+    """`deadline` is a time of the running loop (`loop.time()`), None for no bound on the whole."""
+
+    connect_s: float
+    first_byte_s: float
+    idle_s: float
+    deadline: float | None = None
+
+
+class Exchange(Protocol):
+    """One request's answer, its head already here."""
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Lower-case names; a repeated header's values joined by a comma."""
+        ...
+
+    async def read(self) -> bytes:
+        """The next bytes as they arrive, `b""` at the end.
+
+        Raises UpstreamTimeoutError (idle, total) or UpstreamCutError (reset, short body).
+        """
+        ...
+
+    async def close(self) -> None:
+        """Give the connection back, or break it off when the body is unread. Never raises."""
+        ...
+
+
+class Transport(Protocol):
+    """A pool of connections with one set of TLS, proxy and address rules."""
+
+    async def open(self, request: UpstreamRequest, bounds: Bounds) -> Exchange:
+        """Send, and wait for the head.
+
+        Raises UpstreamConnectError (nothing was sent), BlockedAddressError, UpstreamTimeoutError
+        or UpstreamCutError (the connection broke before a head came).
+        """
+        ...
+
+    async def close(self) -> None:
+        """End idle connections; running exchanges may finish."""
+        ...

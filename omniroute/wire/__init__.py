@@ -1,0 +1,1 @@
+"""Byte framings of streams: SSE, NDJSON, JSON arrays; pure, one codec a module."""
