@@ -54,7 +54,7 @@ class Mark(Struct, frozen=True):
 
 
 class Ref(Struct, frozen=True):
-    """Text that may hold secret references; equality is by text, so a diff never needs the value."""
+    """Text that may hold secret references; equal by text, so a diff never needs the value."""
 
     text: str
     base_dir: str = "."
