@@ -15,6 +15,8 @@ class Preset(Struct, frozen=True, kw_only=True):
     id: str
     title: str
     """The vendor's or server's own name, for listings."""
+    docs: str = ""
+    """The vendor's page on its API, for hints."""
     format: str
     base_url: str
     """As the format's official SDK takes it; `echo:` marks what answers without network."""
