@@ -1,0 +1,66 @@
+"""One JSON text per line, both ways."""
+
+from __future__ import annotations
+
+from omniroute.wire.event import BOM, MAX_EVENT_BYTES, Event, oversize
+
+
+class Decoder:
+    """Lines end with LF, blanks around them do not count, empty lines are skipped."""
+
+    __slots__ = ("_limit_bytes", "_pending", "_pending_bytes")
+
+    def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
+        self._limit_bytes = max_event_bytes
+        self._pending: list[bytes] = []
+        self._pending_bytes = 0
+
+    def feed(self, chunk: bytes) -> list[Event]:
+        if self._pending:
+            self._pending.append(chunk)
+            self._pending_bytes += len(chunk)
+            if b"\n" not in chunk:
+                if self._pending_bytes > self._limit_bytes:
+                    raise oversize(self._limit_bytes)
+                return []
+            chunk = b"".join(self._pending)
+            self._pending.clear()
+        lines = chunk.split(b"\n")
+        rest = lines.pop()
+        if rest:
+            if len(rest) > self._limit_bytes:
+                raise oversize(self._limit_bytes)
+            self._pending.append(rest)
+            self._pending_bytes = len(rest)
+        return self._events(lines)
+
+    def finish(self) -> list[Event]:
+        rest = b"".join(self._pending)
+        self._pending.clear()
+        return self._events([rest])
+
+    def _events(self, lines: list[bytes]) -> list[Event]:
+        events: list[Event] = []
+        for line in lines:
+            if len(line) > self._limit_bytes:
+                raise oversize(self._limit_bytes)
+            text = line.removeprefix(BOM).strip()
+            if text:
+                events.append(Event(None, text))
+        return events
+
+
+class Encoder:
+    """Data must be a JSON text on one line, as `orjson.dumps` writes it."""
+
+    __slots__ = ()
+
+    def encode(self, data: bytes, event: str | None = None) -> bytes:
+        return data + b"\n"
+
+    def comment(self, text: str = "") -> bytes:
+        """None: an empty line is a parse error to the clients of such streams."""
+        return b""
+
+    def close(self) -> bytes:
+        return b""
