@@ -9,6 +9,7 @@ OmnirouteError
 │   ├── UpstreamTimeoutError   connect, first byte, silence or the whole call took too long
 │   ├── UpstreamCutError       the answer ended, or was garbage, before its own end marker
 │   └── UpstreamStatusError    the provider answered with an error status
+├── ExpressionError        a JMESPath expression is wrong, or met a value of the wrong type
 ├── TableError             a translation table cannot be used; carries its diagnostics
 ├── TranslationError       a body cannot be expressed in the other format
 ├── LedgerError            usage data cannot be read or written
@@ -149,6 +150,18 @@ class UpstreamStatusError(UpstreamError):
         self.status = status
         self.headers = headers
         self.body = body
+
+
+class ExpressionError(OmnirouteError):
+    """A JMESPath expression is wrong, or met a value of the wrong type.
+
+    `position` is the 0-based offset in the expression's text where that is known.
+    """
+
+    def __init__(self, message: str, *, position: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.position = position
 
 
 class TableError(OmnirouteError):
