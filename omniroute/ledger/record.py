@@ -1,0 +1,171 @@
+"""One frozen row per request, its attempts inside, and its form as one line of JSON.
+
+Everything is known when the answer ends. None means unknown, never zero: a provider that reports no
+usage, a model without a price. Nothing here holds a prompt, a reply or a credential.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final, Literal
+
+import msgspec
+from msgspec import Struct
+
+from omniroute.errors import Kind
+
+MAX_TEXT_CHARS: Final = 1000  # a client may send a megabyte as its model name; a row stays small
+MAX_ITEMS: Final = 50  # attempts, tags, dropped fields: as for the text
+
+CacheOutcome = Literal["none", "hit", "miss"]
+
+
+class AttemptRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One try at a provider. `n` counts from 1 within the request."""
+
+    n: int
+    provider: str
+    connection: str
+    model: str
+    """The id that the provider knows."""
+    started: datetime
+    total_ms: float
+    first_byte_ms: float | None = None
+    """Until the head of the answer came; None when it never did."""
+    status: int | None = None
+    """The provider's HTTP status; None when there was no answer."""
+    error_class: Kind | None = None
+    reason: str | None = None
+    """Why this candidate was tried, or why it failed, in words."""
+
+
+class RequestRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What happened to one request. Token classes are disjoint, except that `reasoning` is a part
+    of `output`; money is integer nano-dollars; durations are milliseconds."""
+
+    request_id: str
+    time: datetime
+    """When the request arrived, in UTC."""
+    path: str
+    client_format: str
+    status: int
+    """HTTP status that the client got; 499 when it left first."""
+    total_ms: float
+    config_digest: str
+    key: str | None = None
+    """Id of the API key, never the key."""
+    tags: Mapping[str, str] = {}
+    session: str | None = None
+    client_ip: str | None = None
+    kind: str = "chat"
+    stream: bool = False
+    requested_model: str | None = None
+    provider: str | None = None
+    connection: str | None = None
+    upstream_model: str | None = None
+    error_class: Kind | None = None
+    error_message: str | None = None
+    """Masked by whoever builds the record; cut to MAX_TEXT_CHARS."""
+    input_uncached: int | None = None
+    cache_read: int | None = None
+    cache_write: int | None = None
+    output: int | None = None
+    reasoning: int | None = None
+    usage_estimated: bool = False
+    """The provider did not report the tokens; they were counted here."""
+    cost_nanousd: int | None = None
+    price_source: str | None = None
+    first_byte_ms: float | None = None
+    """Until the first byte of the answer's body went to the client."""
+    upstream_ms: float | None = None
+    """Spent waiting for providers, all attempts together."""
+    overhead_ms: float | None = None
+    """Spent in the gateway itself before the first byte."""
+    cache: CacheOutcome = "none"
+    decided_by: str | None = None
+    """The policy, limit, budget or rule that refused or rerouted, with its file:line."""
+    fallback_reason: str | None = None
+    """Why the first candidate did not serve the request."""
+    dropped: tuple[str, ...] = ()
+    """Fields of the request that the provider's format could not express."""
+    bytes_in: int = 0
+    bytes_out: int = 0
+    attempts: tuple[AttemptRecord, ...] = ()
+
+
+_TEXTS: Final = (
+    "request_id",
+    "path",
+    "session",
+    "requested_model",
+    "upstream_model",
+    "error_message",
+    "decided_by",
+    "fallback_reason",
+)
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(RequestRecord).decode
+
+
+def render_line(record: RequestRecord) -> bytes:
+    """The record as one line with its newline, whatever text a client put into it."""
+    record = _bounded(record)
+    try:
+        return _encode(record) + b"\n"
+    except UnicodeEncodeError:  # a lone surrogate, for example from a header
+        return _encode(_printable(record)) + b"\n"
+
+
+def parse_line(line: bytes) -> RequestRecord:
+    """The record of a line without its newline; ValueError when it is torn or not a record.
+
+    Fields that this version does not know are ignored, so that a downgrade can still drain.
+    """
+    try:
+        return _decode(line)
+    except msgspec.DecodeError as exc:
+        raise ValueError(str(exc)) from exc
+
+
+def _bounded(record: RequestRecord) -> RequestRecord:
+    long = {
+        name: text[: MAX_TEXT_CHARS - 1] + "…"
+        for name in _TEXTS
+        if (text := getattr(record, name)) is not None and len(text) > MAX_TEXT_CHARS
+    }
+    if long:
+        record = msgspec.structs.replace(record, **long)
+    if max(len(record.attempts), len(record.dropped), len(record.tags)) > MAX_ITEMS:
+        record = msgspec.structs.replace(
+            record,
+            attempts=record.attempts[:MAX_ITEMS],
+            dropped=record.dropped[:MAX_ITEMS],
+            tags=dict(list(record.tags.items())[:MAX_ITEMS]),
+        )
+    return record
+
+
+def _printable(record: RequestRecord) -> RequestRecord:
+    def clean(text: str) -> str:
+        return text.encode("utf-8", "replace").decode()
+
+    texts = {
+        name: clean(text)
+        for name in record.__struct_fields__
+        if isinstance(text := getattr(record, name), str)
+    }
+    return msgspec.structs.replace(
+        record,
+        **texts,
+        tags={clean(name): clean(value) for name, value in record.tags.items()},
+        dropped=tuple(clean(field) for field in record.dropped),
+        attempts=tuple(
+            msgspec.structs.replace(
+                attempt,
+                model=clean(attempt.model),
+                reason=None if attempt.reason is None else clean(attempt.reason),
+            )
+            for attempt in record.attempts
+        ),
+    )
