@@ -252,6 +252,8 @@ class Policy(Struct, frozen=True, kw_only=True):
     values: Mapping[str, object] = {}
     """Dotted field to literal, or to a JMESPath expression where the value is text."""
     limit: KeyRateLimit | None = None
+    per: Literal["all", "key", "ip"] = "all"
+    """Who shares the windows of `limit`."""
     require: str | None = None
 
 

@@ -1,0 +1,206 @@
+"""Budgets: which apply to a request, in which period, and what happens when one is used up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+
+from omniroute.admission.globs import compile_globs
+from omniroute.admission.values import Caller, Refuse
+from omniroute.config.model import Budget, Mark
+from omniroute.errors import RequestError
+from omniroute.state.store import BudgetTake, Shortage, Spent
+
+_KEEP_S = 7 * 86400.0  # a finished period's counter stays readable for a week
+
+
+class Period(NamedTuple):
+    """A budget's current period: [start_s, end_s) in seconds since the epoch."""
+
+    name: str
+    start_s: float
+    end_s: float
+
+
+_TOTAL = Period("total", 0.0, float("inf"))
+
+
+def period_of(budget: Budget, now: datetime) -> Period:
+    """The calendar day, ISO week or month in the budget's timezone that holds `now`."""
+    if budget.period == "total":
+        return _TOTAL
+    zone = ZoneInfo(budget.timezone)
+    midnight = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+    match budget.period:
+        case "daily":
+            start = midnight
+            end = midnight + timedelta(days=1)
+            name = f"{start:%Y-%m-%d}"
+        case "weekly":
+            start = midnight - timedelta(days=midnight.weekday())
+            end = start + timedelta(days=7)
+            year, week, _ = start.isocalendar()
+            name = f"{year}-W{week:02}"
+        case "monthly":
+            start = midnight.replace(day=1)
+            end = (start + timedelta(days=32)).replace(day=1)
+            name = f"{start:%Y-%m}"
+    return Period(name, start.timestamp(), end.timestamp())
+
+
+class BudgetEvent(Struct, frozen=True, kw_only=True):
+    """Spend crossed a warning threshold: for the log, the metrics and the webhook."""
+
+    budget: str
+    period: str
+    threshold: float
+    """A share of the limit; 0.8 is 80%."""
+    spent_nanousd: int
+    limit_nanousd: int
+
+
+class Meter:
+    """One budget with its current period remembered, since finding it costs a time zone look-up."""
+
+    def __init__(self, budget: Budget, mark: Mark | None) -> None:
+        self.budget = budget
+        self.mark = mark
+        self._prefix = "|".join(("budget", budget.id, *budget.scope))
+        self._period: Period | None = None
+
+    def period(self, now: datetime) -> Period:
+        now_s = now.timestamp()
+        period = self._period
+        if period is None or not period.start_s <= now_s < period.end_s:
+            period = self._period = period_of(self.budget, now)
+        return period
+
+    def counter(self, now: datetime) -> str:
+        """The store's key for the current period."""
+        return f"{self._prefix}|{self.period(now).name}"
+
+    def expires_at_s(self, now: datetime) -> float:
+        return self.period(now).end_s + _KEEP_S
+
+    def take(self, cost_nanousd: int, now: datetime, *, lifted: bool) -> BudgetTake:
+        return BudgetTake(
+            key=self.counter(now),
+            owner=self.budget.id,
+            limit_nanousd=self.budget.limit_nanousd,
+            cost_nanousd=cost_nanousd,
+            enforce=self.budget.action != "warn" and not lifted,
+            expires_at_s=self.expires_at_s(now),
+        )
+
+
+class BudgetBook:
+    """All budgets, sorted by scope so that a request only looks at those that can concern it."""
+
+    def __init__(
+        self,
+        budgets: Mapping[str, Budget],
+        positions: Mapping[tuple[str | int, ...], Mark] | None = None,
+    ) -> None:
+        at = positions or {}
+        self.meters = {
+            name: Meter(budget, at.get(("budgets", name))) for name, budget in budgets.items()
+        }
+        self._general = list[Meter]()
+        self._by_key = dict[str, list[Meter]]()
+        self._by_tag = dict[tuple[str, str], list[Meter]]()
+        self._by_provider = dict[str, list[Meter]]()
+        self._by_model = list[Meter]()
+        for meter in self.meters.values():
+            match meter.budget.scope:
+                case ("key", name):
+                    self._by_key.setdefault(name, []).append(meter)
+                case ("tag", name, value):
+                    self._by_tag.setdefault((name, value), []).append(meter)
+                case ("provider", name):
+                    self._by_provider.setdefault(name, []).append(meter)
+                case ("model", _):
+                    self._by_model.append(meter)
+                case _:
+                    self._general.append(meter)
+
+    def of_caller(self, caller: Caller) -> list[Meter]:
+        """The budgets that do not depend on where the request goes."""
+        found = list(self._general)
+        if caller.key_id is not None and self._by_key:
+            found += self._by_key.get(caller.key_id, ())
+        if self._by_tag:
+            for tag in caller.tags.items():
+                found += self._by_tag.get(tag, ())
+        return found
+
+    def of_target(self, provider: str, model: str) -> list[Meter]:
+        """The budgets of a provider and of a model, `provider/model` or its bare id."""
+        if not (self._by_provider or self._by_model):
+            return []
+        found = list(self._by_provider.get(provider, ()))
+        full = f"{provider}/{model}"
+        for meter in self._by_model:
+            matches = compile_globs((meter.budget.scope[1],))
+            if matches(full) or matches(model):
+                found.append(meter)
+        return found
+
+
+def events_of(book: BudgetBook, spent: Iterable[Spent]) -> tuple[BudgetEvent, ...]:
+    """The thresholds that this settlement crossed.
+
+    Spend only grows within a period and settlements are one after the other, so every threshold is
+    crossed by exactly one of them, however many workers there are.
+    """
+    events = list[BudgetEvent]()
+    for change in spent:
+        meter = book.meters.get(change.take.owner)
+        if meter is None:
+            continue
+        budget = meter.budget
+        for threshold in budget.warn_at:
+            line = threshold * budget.limit_nanousd
+            if change.before_nanousd < line <= change.after_nanousd:
+                events.append(
+                    BudgetEvent(
+                        budget=budget.id,
+                        period=change.take.key.rpartition("|")[2],
+                        threshold=threshold,
+                        spent_nanousd=change.after_nanousd,
+                        limit_nanousd=budget.limit_nanousd,
+                    )
+                )
+    return tuple(events)
+
+
+def refuse_budget(meter: Meter, shortage: Shortage, now: datetime) -> Refuse:
+    """A 402 that names the budget, what is used and when its next period begins."""
+    budget = meter.budget
+    period = meter.period(now)
+    wait = None if budget.period == "total" else max(0.0, period.end_s - now.timestamp())
+    again = "" if wait is None else f"; it begins anew {_utc(period.end_s)}"
+    return Refuse(
+        error=RequestError(
+            "budget",
+            f"budget {budget.id!r} ({budget.period}) has {_usd(budget.limit_nanousd)}, "
+            f"{_usd(shortage.used)} is spent or reserved{again}",
+            code="budget_exceeded",
+            retry_after_s=None if wait is None else float(int(wait) + 1),
+        ),
+        decided_by=f"budget:{budget.id}",
+        mark=meter.mark,
+    )
+
+
+def _usd(nanousd: int) -> str:
+    return (
+        f"${nanousd / 1e9:.2f}" if nanousd >= 10_000_000 or not nanousd else f"${nanousd / 1e9:g}"
+    )
+
+
+def _utc(at_s: float) -> str:
+    return f"{datetime.fromtimestamp(at_s, UTC):%Y-%m-%dT%H:%MZ}"

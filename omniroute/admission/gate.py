@@ -1,0 +1,202 @@
+"""The gate: the order of the steps from an unknown caller to a request that may be routed.
+
+    identify      address rules, then the key             before the body is read
+    decide        role, models of the key, policies       when the body's facts are known
+    claim         windows, slots and budgets to take      when the first target is planned
+    (store.take)  all of it at once, or a Shortage
+    after_shortage  the refusal, or the way a degraded budget leaves open
+    (store.settle)  what was really used
+
+Everything here is a pure function of the plan, which is compiled once per snapshot. Only `take` and
+`settle` touch the store, and both are the caller's to await.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from omniroute.admission.budget import BudgetBook, refuse_budget
+from omniroute.admission.forwarded import compile_trusted
+from omniroute.admission.ipfilter import IpRules, NetworkMap
+from omniroute.admission.keys import KeyIndex, authorize, compile_keys, may_use
+from omniroute.admission.limits import key_limit, refuse_limit, slot_takes, window_takes
+from omniroute.admission.policy import CompiledPolicy, compile_policy, decide_policies
+from omniroute.admission.settings import settings_fields
+from omniroute.admission.values import (
+    Admit,
+    Caller,
+    Decision,
+    Refuse,
+    RequestFacts,
+    Surface,
+    Warned,
+)
+from omniroute.config.model import Config, Mark
+from omniroute.errors import RequestError
+from omniroute.state.store import BudgetTake, Claim, Shortage
+
+DEFAULT_OUTPUT_TOKENS = 1024  # reserved for an answer that the client did not bound
+
+
+class AdmissionPlan(Struct, frozen=True, kw_only=True):
+    """Everything that admission knows of one snapshot."""
+
+    keys: KeyIndex
+    addresses: IpRules
+    trusted: NetworkMap[bool]
+    """For `forwarded.client_ip`."""
+    policies: tuple[CompiledPolicy, ...]
+    book: BudgetBook
+    set_fields: Mapping[str, Any]
+    """What the settings set in every request."""
+    positions: Mapping[tuple[str | int, ...], Mark]
+
+
+def compile_admission(config: Config) -> AdmissionPlan:
+    """Raises ExpressionError for a policy that does not compile; `check` has named its place."""
+    positions = config.positions
+    return AdmissionPlan(
+        keys=compile_keys(config),
+        addresses=IpRules(config.ip_filter, positions),
+        trusted=compile_trusted(config.server.trusted_proxies),
+        policies=tuple(
+            compile_policy(policy, positions.get(("policies", index)))
+            for index, policy in enumerate(config.policies)
+        ),
+        book=BudgetBook(config.budgets, positions),
+        set_fields=settings_fields(config.settings),
+        positions=positions,
+    )
+
+
+def identify(
+    plan: AdmissionPlan, presented: str | None, *, ip: str, surface: Surface, now: datetime
+) -> Caller | Refuse:
+    """Who this is. Strangers from refused addresses do not even learn whether a key is valid."""
+    refusal = plan.addresses.check(ip, surface)
+    return plan.keys.identify(presented, now) if refusal is None else refusal
+
+
+def decide(plan: AdmissionPlan, facts: RequestFacts, now: datetime) -> Decision:
+    """Whether the caller may ask this, and what the policies make of it."""
+    caller = facts.caller
+    refusal = authorize(caller, "inference")
+    if refusal is not None:
+        return refusal
+    key_mark = plan.positions.get(("keys", caller.key_id)) if caller.key_id else None
+    if not may_use(caller, facts.requested or facts.model, facts.model):
+        return Refuse(
+            error=RequestError(
+                "permission",
+                f"this API key may not use the model {facts.requested or facts.model!r}",
+                param="model",
+                code="model_not_allowed",
+            ),
+            decided_by=f"key:{caller.key_id}",
+            mark=key_mark,
+        )
+    own = key_limit(caller, key_mark)
+    admit = Admit(
+        caller=caller,
+        model=facts.model,
+        set_fields=plan.set_fields,
+        limits=(own,) if own is not None else (),
+    )
+    return decide_policies(plan.policies, admit, facts=facts, now=now)
+
+
+def claim(
+    plan: AdmissionPlan,
+    admit: Admit,
+    *,
+    provider: str,
+    model: str,
+    input_tokens: int,
+    output_tokens: int | None,
+    cost_nanousd: int,
+    now: datetime,
+) -> Claim:
+    """What the request needs when it goes to `provider/model`, to be taken in one step.
+
+    `output_tokens` is the client's own bound; `cost_nanousd` the estimate at that target's price, 0
+    where no price is known: what cannot be priced cannot be held by a budget, which lint warns of.
+    """
+    output = DEFAULT_OUTPUT_TOKENS if output_tokens is None else output_tokens
+    meters = plan.book.of_caller(admit.caller) + plan.book.of_target(provider, model)
+    if not meters and not admit.limits:
+        return _NOTHING
+    return Claim(
+        windows=window_takes(admit.limits, input_tokens=input_tokens, output_tokens=output),
+        slots=slot_takes(admit.limits),
+        budgets=tuple(
+            meter.take(cost_nanousd, now, lifted=meter.budget.id in admit.lifted)
+            for meter in meters
+        ),
+    )
+
+
+_NOTHING = Claim()
+
+
+def claim_target(
+    plan: AdmissionPlan,
+    admit: Admit,
+    *,
+    provider: str,
+    model: str,
+    cost_nanousd: int,
+    now: datetime,
+) -> Claim:
+    """What a further attempt needs on top: the budgets of its own provider and model.
+
+    Settle the earlier target's claim first, or both would be reserved.
+    """
+    meters = plan.book.of_target(provider, model)
+    if not meters:
+        return _NOTHING
+    return Claim(
+        budgets=tuple(
+            meter.take(cost_nanousd, now, lifted=meter.budget.id in admit.lifted)
+            for meter in meters
+        )
+    )
+
+
+def after_shortage(
+    plan: AdmissionPlan, admit: Admit, shortage: Shortage, now: datetime
+) -> Decision:
+    """The refusal; or, for a budget that degrades, the request to plan and claim again."""
+    take = shortage.take
+    if not isinstance(take, BudgetTake):
+        rule = next((rule for rule in admit.limits if rule.owner == take.owner), None)
+        return refuse_limit(shortage, rule.mark if rule is not None else None)
+    meter = plan.book.meters[take.owner]
+    budget = meter.budget
+    if budget.action == "degrade" and budget.degrade_to is not None:
+        return replace(
+            admit,
+            model=budget.degrade_to,
+            routed_by=f"budget:{budget.id}",
+            lifted=admit.lifted | {budget.id},
+            warnings=(
+                *admit.warnings,
+                Warned(
+                    f"budget:{budget.id}",
+                    f"budget {budget.id!r} is used up; answered by {budget.degrade_to}",
+                ),
+            ),
+        )
+    return refuse_budget(meter, shortage, now)
+
+
+def concerns_target(plan: AdmissionPlan, shortage: Shortage) -> bool:
+    """Whether another provider or model might still be used: fallback rules call this `budget`."""
+    take = shortage.take
+    if not isinstance(take, BudgetTake):
+        return False
+    return plan.book.meters[take.owner].budget.scope[0] in ("provider", "model")

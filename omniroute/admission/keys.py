@@ -1,0 +1,120 @@
+"""API keys: who presents one, whether it still counts, and what it may do."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from datetime import datetime
+
+from omniroute.admission.globs import compile_globs
+from omniroute.admission.values import Caller, Refuse
+from omniroute.config.model import Config, Key, Mark, Role
+from omniroute.errors import RequestError
+
+MAX_KEY_CHARS = 512  # ours have about 50; longer is refused before a byte is hashed
+
+_ANONYMOUS = Caller(roles=frozenset(("inference",)))
+_IMPLIED: Mapping[Role, frozenset[Role]] = {
+    "inference": frozenset(("inference",)),
+    "viewer": frozenset(("viewer",)),
+    "admin": frozenset(("admin", "viewer")),
+}
+
+
+class KeyIndex:
+    """Look-up by digest: as fast for 50,000 keys as for ten, and blind to how much of a key fits.
+
+    The digest of what was presented is the key of a dict, so timing can only tell something about
+    digests, which an attacker cannot steer towards a stored one; the full digest is then compared
+    in constant time all the same.
+    """
+
+    def __init__(
+        self,
+        keys: Mapping[str, Key],
+        *,
+        require: bool,
+        positions: Mapping[tuple[str | int, ...], Mark] | None = None,
+    ) -> None:
+        self._require = require
+        self._positions = positions or {}
+        self._by_digest: dict[str, tuple[str, Caller]] = {}
+        for key in keys.values():
+            caller = Caller(
+                key_id=key.id,
+                key=key,
+                tags=key.tags,
+                roles=frozenset[Role]().union(*(_IMPLIED[role] for role in key.roles)),
+            )
+            for digest in key.hashes:
+                self._by_digest[digest] = (digest, caller)
+
+    def identify(self, presented: str | None, now: datetime) -> Caller | Refuse:
+        """The caller behind a key as it stood in the request, without `Bearer `; None for no key.
+
+        Without `require` an unknown key is an anonymous caller (SDKs insist on sending one), but a
+        known key that has expired or was disabled is refused in either case.
+        """
+        if presented is None or presented == "":
+            if self._require:
+                return _refused("an API key is required", code="missing_api_key")
+            return _ANONYMOUS
+        if len(presented) > MAX_KEY_CHARS or not (presented.isascii() and presented.isprintable()):
+            return _refused("the API key is malformed", code="invalid_api_key")
+        digest = hashlib.sha256(presented.encode()).hexdigest()
+        found = self._by_digest.get(digest)
+        if found is None or not hmac.compare_digest(found[0], digest):
+            if self._require:
+                return _refused("the API key is not valid", code="invalid_api_key")
+            return _ANONYMOUS
+        caller = found[1]
+        key = caller.key
+        if key is None or key.disabled:
+            return self._refused_key(caller, "disabled")
+        if key.expires is not None and now >= key.expires:
+            return self._refused_key(caller, "expired")
+        return caller
+
+    def _refused_key(self, caller: Caller, what: str) -> Refuse:
+        return _refused(
+            f"the API key {'is disabled' if what == 'disabled' else 'has expired'}",
+            code=f"{what}_api_key",
+            decided_by=f"key:{caller.key_id}",
+            mark=self._positions.get(("keys", caller.key_id or "")),
+        )
+
+
+def compile_keys(config: Config) -> KeyIndex:
+    """The index of a snapshot."""
+    return KeyIndex(config.keys, require=config.auth.require_api_key, positions=config.positions)
+
+
+def authorize(caller: Caller, role: Role) -> Refuse | None:
+    """None when the caller has the role; `admin` includes `viewer`, but not `inference`."""
+    if role in caller.roles:
+        return None
+    if caller.key_id is None:
+        return _refused("a login or an API key with a role is required", code="missing_api_key")
+    return Refuse(
+        error=RequestError(
+            "permission", f"this API key does not have the role {role!r}", code="missing_role"
+        ),
+        decided_by=f"key:{caller.key_id}",
+    )
+
+
+def may_use(caller: Caller, *names: str) -> bool:
+    """Whether the key's model globs cover any of the names that the asked model goes by."""
+    if caller.key is None or not caller.key.models:
+        return True
+    matches = compile_globs(caller.key.models)
+    return any(matches(name) for name in names)
+
+
+def _refused(
+    message: str, *, code: str, decided_by: str = "key", mark: Mark | None = None
+) -> Refuse:
+    return Refuse(
+        error=RequestError("authentication", message, code=code), decided_by=decided_by, mark=mark
+    )
