@@ -83,8 +83,9 @@ class Meter:
         """The store's key for the current period."""
         return f"{self._prefix}|{self.period(now).name}"
 
-    def expires_at_s(self, now: datetime) -> float:
-        return self.period(now).end_s + _KEEP_S
+    def expires_at_s(self, now: datetime) -> float | None:
+        end_s = self.period(now).end_s
+        return None if end_s == _TOTAL.end_s else end_s + _KEEP_S
 
     def take(self, cost_nanousd: int, now: datetime, *, lifted: bool) -> BudgetTake:
         return BudgetTake(

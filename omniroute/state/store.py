@@ -41,8 +41,8 @@ class BudgetTake(Struct, frozen=True, kw_only=True):
     limit_nanousd: int
     cost_nanousd: int
     enforce: bool
-    expires_at_s: float
-    """When the counter may be forgotten: some time after its period."""
+    expires_at_s: float | None
+    """When the counter may be forgotten: some time after its period; None for never."""
 
 
 class Claim(Struct, frozen=True, kw_only=True):
@@ -112,9 +112,9 @@ class Mismatch(Struct, frozen=True):
 
 
 class Repeat(Struct, frozen=True):
-    """The first one's answer; None when it ended without one that can be repeated."""
+    """The first one's answer."""
 
-    answer: bytes | None
+    answer: bytes
 
 
 Begun = Fresh | Mismatch | Repeat
@@ -125,8 +125,7 @@ class Store(Protocol):
 
     name: str
     available: bool
-    """False while the shared store cannot be reached: takes are then granted or refused as
-    `StoreAway` documents, kept values are not found."""
+    """False while the shared store cannot be reached."""
 
     async def take(self, claim: Claim, now_s: float) -> Taken | Shortage: ...
 
@@ -142,7 +141,7 @@ class Store(Protocol):
     async def balances(self, keys: tuple[str, ...]) -> tuple[Balance, ...]: ...
 
     async def restore(
-        self, spent_nanousd: Mapping[str, int], *, expires_at_s: float, overwrite: bool
+        self, spent_nanousd: Mapping[str, int], *, expires_at_s: float | None, overwrite: bool
     ) -> None:
         """Spend as the ledger knows it; a counter that exists stays unless `overwrite`."""
         ...
@@ -162,7 +161,10 @@ class Store(Protocol):
     async def stats(self, space: Space) -> SpaceStats: ...
 
     async def begin(self, name: str, body_hash: str, *, window_s: float, now_s: float) -> Begun:
-        """Enter a request under its idempotency name; waits while an equal one is running."""
+        """Enter a request under its idempotency name; waits while an equal one is running.
+
+        When that one ends without an answer, one of those who wait is Fresh.
+        """
         ...
 
     async def finish(
