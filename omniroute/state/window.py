@@ -71,5 +71,6 @@ class Window:
         for mark in self.marks:
             excess -= mark.amount
             if excess <= 0:
-                return max(0.0, mark.last_s + self.window_s - now_s)
+                # Rounding must not make a full window look a second longer to Retry-After.
+                return min(self.window_s, max(0.0, mark.last_s + self.window_s - now_s))
         return None
