@@ -38,7 +38,7 @@ async def test_a_burst_comes_back_after_one_window_and_not_later(store: Store) -
         granted(await store.take(wanted, NOW_S + index / 200))
     assert short(await store.take(wanted, NOW_S + 0.5)).retry_after_s == pytest.approx(59.995)
     for index in range(100):
-        granted(await store.take(wanted, NOW_S + 60 + index / 200))
+        granted(await store.take(wanted, NOW_S + 60.5 + index / 200))
 
 
 async def test_nothing_is_taken_when_one_part_is_short(store: Store) -> None:
