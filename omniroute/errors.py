@@ -13,6 +13,7 @@ OmnirouteError
 ├── TableError             a translation table cannot be used; carries its diagnostics
 ├── TranslationError       a body cannot be expressed in the other format
 ├── LedgerError            usage data cannot be read or written
+│   └── LedgerBusyError        another process has the database file open; later it may work
 └── UsageError             the command line was used wrongly (exit 2)
 """
 
@@ -183,6 +184,10 @@ class TranslationError(OmnirouteError):
 
 class LedgerError(OmnirouteError):
     """Usage data cannot be read or written."""
+
+
+class LedgerBusyError(LedgerError):
+    """Another process has the database file open; the same call may work in a moment."""
 
 
 class UsageError(OmnirouteError):

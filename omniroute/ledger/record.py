@@ -7,8 +7,8 @@ usage, a model without a price. Nothing here holds a prompt, a reply or a creden
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
-from typing import Final, Literal
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
 
 import msgspec
 from msgspec import Struct
@@ -110,7 +110,7 @@ _decode = msgspec.json.Decoder(RequestRecord).decode
 
 def render_line(record: RequestRecord) -> bytes:
     """The record as one line with its newline, whatever text a client put into it."""
-    record = _bounded(record)
+    record = _normal(record)
     try:
         return _encode(record) + b"\n"
     except UnicodeEncodeError:  # a lone surrogate, for example from a header
@@ -128,22 +128,40 @@ def parse_line(line: bytes) -> RequestRecord:
         raise ValueError(str(exc)) from exc
 
 
-def _bounded(record: RequestRecord) -> RequestRecord:
-    long = {
-        name: text[: MAX_TEXT_CHARS - 1] + "…"
+def _normal(record: RequestRecord) -> RequestRecord:
+    """Bounded, and with its times in UTC: the database has no zones. Mostly the record itself."""
+    changes: dict[str, Any] = {
+        name: _cut(text)
         for name in _TEXTS
         if (text := getattr(record, name)) is not None and len(text) > MAX_TEXT_CHARS
     }
-    if long:
-        record = msgspec.structs.replace(record, **long)
-    if max(len(record.attempts), len(record.dropped), len(record.tags)) > MAX_ITEMS:
-        record = msgspec.structs.replace(
-            record,
-            attempts=record.attempts[:MAX_ITEMS],
-            dropped=record.dropped[:MAX_ITEMS],
-            tags=dict(list(record.tags.items())[:MAX_ITEMS]),
+    if record.time.tzinfo is not UTC:
+        changes["time"] = record.time.astimezone(UTC)
+    if len(record.dropped) > MAX_ITEMS:
+        changes["dropped"] = record.dropped[:MAX_ITEMS]
+    if len(record.tags) > MAX_ITEMS:
+        changes["tags"] = dict(list(record.tags.items())[:MAX_ITEMS])
+    attempts = record.attempts[:MAX_ITEMS]
+    if len(attempts) < len(record.attempts) or any(not _is_normal(attempt) for attempt in attempts):
+        changes["attempts"] = tuple(
+            msgspec.structs.replace(
+                attempt,
+                started=attempt.started.astimezone(UTC),
+                model=_cut(attempt.model),
+                reason=None if attempt.reason is None else _cut(attempt.reason),
+            )
+            for attempt in attempts
         )
-    return record
+    return msgspec.structs.replace(record, **changes) if changes else record
+
+
+def _is_normal(attempt: AttemptRecord) -> bool:
+    longest = max(len(attempt.model), len(attempt.reason or ""))
+    return attempt.started.tzinfo is UTC and longest <= MAX_TEXT_CHARS
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_TEXT_CHARS else text[: MAX_TEXT_CHARS - 1] + "…"
 
 
 def _printable(record: RequestRecord) -> RequestRecord:

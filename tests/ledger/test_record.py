@@ -30,11 +30,12 @@ def test_what_a_client_sends_cannot_blow_up_a_row() -> None:
                 requested_model="m" * 1_000_000,
                 dropped=tuple(f"f{n}" for n in range(10_000)),
                 tags={f"t{n}": "x" for n in range(1000)},
+                attempts=row().attempts * 500,
             )
         ).rstrip()
     )
     assert parsed.requested_model == "m" * (MAX_TEXT_CHARS - 1) + "…"
-    assert len(parsed.dropped) == len(parsed.tags) == MAX_ITEMS
+    assert len(parsed.dropped) == len(parsed.tags) == len(parsed.attempts) == MAX_ITEMS
 
 
 def test_unknown_stays_unknown() -> None:

@@ -1,11 +1,7 @@
 from __future__ import annotations
 
 import logging
-import os
 import shutil
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +9,7 @@ import pytest
 from omniroute.errors import LedgerError
 from omniroute.ledger.record import parse_line, render_line
 from omniroute.ledger.spool import Spool, segments, spool_dir
+from tests.ledger.processes import run_python, running_python
 from tests.ledger.rows import row
 
 NEVER = 3600.0  # the test says when to sync
@@ -84,48 +81,48 @@ def test_a_spool_that_nobody_drains_stops_growing_and_recovers(
     ]
 
 
-def test_a_disk_that_fills_up_costs_records_but_tears_nothing(tmp_path: Path) -> None:
-    """The size limit of a process makes write(2) come up short, as a full disk does."""
-    limit = 10_000
-    code = f"""
-import resource, signal
+FILL_UP = """
+import resource, signal, sys
 from pathlib import Path
 from omniroute.ledger.spool import Spool
 from tests.ledger.rows import row
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
-with Spool(Path({str(tmp_path)!r})) as spool:
-    kept = sum(spool.append(row(f"r{{n}}")) for n in range(40))
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+with Spool(Path(sys.argv[1])) as spool:
+    kept = sum(spool.append(row(f"r{n}")) for n in range(40))
     print(kept, spool.stats.dropped)
 """
-    done = run_python(code)
-    kept, dropped = map(int, done.stdout.split())
+
+
+def test_a_disk_that_fills_up_costs_records_but_tears_nothing(tmp_path: Path) -> None:
+    """A limit on the file's size makes write(2) come up short, as a full disk does."""
+    kept, dropped = map(int, run_python(FILL_UP, tmp_path).split())
     assert 0 < kept < 40
     assert kept + dropped == 40
     assert ids(tmp_path) == [f"r{n}" for n in range(kept)]
 
 
-def test_a_killed_process_loses_nothing_it_had_appended(tmp_path: Path) -> None:
-    code = f"""
-import itertools
+APPEND_FOREVER = """
+import itertools, sys
 from pathlib import Path
 from omniroute.ledger.spool import Spool
 from tests.ledger.rows import row
-spool = Spool(Path({str(tmp_path)!r}), max_segment_bytes=4096)
+spool = Spool(Path(sys.argv[1]), max_segment_bytes=4096)
 for n in itertools.count():
-    spool.append(row(f"r{{n}}"))
-    print(n, flush=True)
+    spool.append(row(f"r{n}"))
+    print(f"r{n}", flush=True)
 """
-    with subprocess.Popen(  # noqa: S603 - our own interpreter and code
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=environment()
-    ) as process:
+
+
+def test_a_killed_process_loses_nothing_it_had_appended(tmp_path: Path) -> None:
+    with running_python(APPEND_FOREVER, tmp_path) as process:
         assert process.stdout is not None
         answered = [process.stdout.readline() for _ in range(50)]
-        process.send_signal(signal.SIGKILL)
+        process.kill()
         answered += process.stdout.readlines()
     seen = ids(tmp_path)
     assert len(seen) == len(set(seen))
-    assert {f"r{int(n)}" for n in answered} <= set(seen)
+    assert {line.strip() for line in answered} <= set(seen)
 
 
 def test_a_removed_folder_is_made_again(tmp_path: Path) -> None:
@@ -149,13 +146,3 @@ def test_a_place_that_cannot_be_written_is_said_at_the_start(tmp_path: Path) -> 
     (tmp_path / "file").write_text("")
     with pytest.raises(LedgerError, match="cannot write"):
         Spool(tmp_path / "file")
-
-
-def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-
-
-def run_python(code: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(  # noqa: S603 - our own interpreter and code
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment()
-    )

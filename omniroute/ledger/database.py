@@ -1,0 +1,144 @@
+"""The database file: opening it without holding it, and bringing its schema up to date.
+
+DuckDB lets one process write, or several read, never both. So everybody opens the file late, for
+one piece of work, and closes it; who comes at the wrong moment gets a LedgerBusyError and tries
+again (`open_patiently`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+import duckdb
+
+from omniroute.errors import LedgerBusyError, LedgerError
+
+RETRY_S: Final = 0.05  # a drain holds the file for about this long
+
+_SQL: Final = files("omniroute.ledger") / "sql"
+_WRITER: Final = {"threads": 1, "memory_limit": "256MB"}  # the machine belongs to the requests
+
+
+def database_path(data_dir: Path) -> Path:
+    return data_dir / "usage.duckdb"
+
+
+@contextmanager
+def open_database(
+    path: Path, *, read_only: bool, config: Mapping[str, str | int | bool] | None = None
+) -> Generator[duckdb.DuckDBPyConnection]:
+    """A connection, closed at the end; duckdb's own errors leave as LedgerError.
+
+    Raises LedgerBusyError when somebody else has the file open in a way that excludes this.
+    """
+    try:
+        connection = duckdb.connect(str(path), read_only=read_only, config=dict(config or _WRITER))
+    except duckdb.Error as exc:
+        text = str(exc)
+        # The second is this same process having it open the other way, in another thread.
+        if "Could not set lock" in text or "different configuration" in text:
+            raise LedgerBusyError(f"{path} is open in another process") from exc
+        raise LedgerError(f"cannot open {path}: {first_line(exc)}") from exc
+    try:
+        yield connection
+    except duckdb.Error as exc:
+        raise LedgerError(first_line(exc)) from exc
+    finally:
+        connection.close()
+
+
+@contextmanager
+def open_patiently(
+    path: Path,
+    *,
+    read_only: bool,
+    patience_s: float,
+    config: Mapping[str, str | int | bool] | None = None,
+) -> Generator[duckdb.DuckDBPyConnection]:
+    """As `open_database`, trying again for `patience_s` while the file is busy. Blocks."""
+    give_up = time.monotonic() + patience_s
+    while True:
+        opening = open_database(path, read_only=read_only, config=config)
+        try:
+            connection = opening.__enter__()
+        except LedgerBusyError:
+            if time.monotonic() >= give_up:
+                raise
+            time.sleep(RETRY_S)
+            continue
+        break
+    try:
+        yield connection
+    except BaseException as exc:
+        if not opening.__exit__(type(exc), exc, exc.__traceback__):
+            raise
+    else:
+        opening.__exit__(None, None, None)
+
+
+def migrate(connection: duckdb.DuckDBPyConnection) -> None:
+    """Bring the schema to this version's; each step in its own transaction.
+
+    Raises LedgerError for a file that a newer version has changed.
+    """
+    connection.execute("CREATE SCHEMA IF NOT EXISTS raw")
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS raw.migrations "
+        "(name VARCHAR NOT NULL, digest VARCHAR NOT NULL, applied TIMESTAMP NOT NULL)"
+    )
+    rows = connection.execute("SELECT name, digest FROM raw.migrations").fetchall()
+    applied: dict[str, str] = dict(rows)
+    steps = _steps("schema")
+    unknown = set(applied) - set(steps) - {"views"}
+    if unknown:
+        raise LedgerError(
+            f"the usage database was written by a newer version (it has {', '.join(unknown)})"
+        )
+    for name, sql in steps.items():
+        if name not in applied:
+            _apply(connection, name, sql)
+    views = "\n".join(_steps("views").values())
+    if applied.get("views") != _digest(views):
+        _apply(connection, "views", views)
+
+
+def read_sql(name: str) -> str:
+    return (_SQL / name).read_text(encoding="utf-8")
+
+
+def first_line(error: BaseException) -> str:
+    """DuckDB appends the statement, with a caret, to some messages."""
+    return str(error).strip().partition("\n")[0]
+
+
+def _apply(connection: duckdb.DuckDBPyConnection, name: str, sql: str) -> None:
+    connection.execute("BEGIN")
+    connection.execute(sql)
+    connection.execute("DELETE FROM raw.migrations WHERE name = ?", [name])
+    connection.execute(
+        "INSERT INTO raw.migrations VALUES (?, ?, CAST(now() AT TIME ZONE 'UTC' AS TIMESTAMP))",
+        [name, _digest(sql)],
+    )
+    connection.execute("COMMIT")
+
+
+@cache
+def _steps(folder: str) -> Mapping[str, str]:
+    """The folder's SQL files by name, in order."""
+    found = sorted((_SQL / folder).iterdir(), key=lambda file: file.name)
+    return {
+        file.name.removesuffix(".sql"): file.read_text(encoding="utf-8")
+        for file in found
+        if file.name.endswith(".sql")
+    }
+
+
+def _digest(sql: str) -> str:
+    return hashlib.sha256(sql.encode()).hexdigest()

@@ -1,0 +1,338 @@
+"""From the spool into DuckDB, each line exactly once.
+
+A drain opens the file, reads how far each segment was drained, inserts the lines behind that and
+writes the new offsets in the same transaction, then closes the file. Only afterwards does it delete
+the segments that are closed and drained to their end. So a crash at any point leaves either a
+transaction that never was, or a drained segment whose offset says so.
+
+One drain at a time, of all workers and commands, holds the flock on `<data_dir>/drain.lock`. While
+somebody else keeps the database open, nothing is lost: the spool waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final, Literal
+
+import duckdb
+from msgspec import Struct
+
+from omniroute.errors import LedgerBusyError, LedgerError
+from omniroute.ledger.database import (
+    RETRY_S,
+    database_path,
+    migrate,
+    open_database,
+    read_sql,
+)
+from omniroute.ledger.record import parse_line
+from omniroute.ledger.spool import make_private_dirs, segments
+
+BATCH_BYTES: Final = 4 << 20  # some 6,000 rows: the file is held for about 50 ms
+MAX_LINE_BYTES: Final = 1 << 20
+EXPIRE_ROWS: Final = 20_000  # deleted per transaction, for the same reason
+EXPIRE_EVERY_S: Final = 600.0
+
+_BATCH_SQL: Final = read_sql("batch.sql")
+_REQUESTS_SQL: Final = read_sql("insert_requests.sql")
+_ATTEMPTS_SQL: Final = read_sql("insert_attempts.sql")
+
+_log = logging.getLogger("omniroute.ledger")
+
+
+class DrainResult(Struct, frozen=True, kw_only=True):
+    """What one drain did.
+
+    `idle`: nothing was waiting. `busy`: another drain is running, or the file is open elsewhere;
+    the spool keeps what it holds.
+    """
+
+    outcome: Literal["done", "idle", "busy"]
+    rows: int = 0
+    torn: int = 0
+    """Lines that could not be read and were skipped."""
+    segments_deleted: int = 0
+    held_s: float = 0.0
+    """How long the database file was open."""
+    more: bool = False
+    """Another batch is waiting."""
+
+
+class _Portion(Struct, frozen=True, kw_only=True):
+    """Whole lines of one segment, from one offset to the next."""
+
+    segment: Path
+    lines: tuple[bytes, ...]
+    torn: int
+    read_bytes: int
+    end: int
+    at_end: bool
+    """There was room for all that the segment holds now."""
+    closed: bool
+    """Nobody writes to the segment any more."""
+
+
+class Drainer:
+    """Moves one data_dir's spool into its database. Blocking; safe to call from any thread."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._data_dir = data_dir
+        self._path = database_path(data_dir)
+        self._turn = threading.Lock()
+        self._seen: dict[str, int] = {}
+        """Offsets that this process knows to be committed; others may have drained further."""
+
+    def drain_once(self) -> DrainResult:
+        """Drain one batch. Raises LedgerError when the database or the spool is unusable."""
+        with self._turn, self._only_drain() as alone:
+            if not alone:
+                return DrainResult(outcome="busy")
+            if not self._waiting():
+                return DrainResult(outcome="idle")
+            try:
+                return self._drain()
+            except LedgerBusyError:
+                return DrainResult(outcome="busy", more=True)
+            except OSError as exc:
+                raise LedgerError(f"cannot read the spool: {exc}") from exc
+
+    def drain_all(self, *, patience_s: float) -> DrainResult:
+        """Drain until nothing waits, or until the file stayed busy for `patience_s`.
+
+        The last drain's result, with the rows of all.
+        """
+        rows = torn = deleted = 0
+        give_up = time.monotonic() + patience_s
+        while True:
+            result = self.drain_once()
+            rows += result.rows
+            torn += result.torn
+            deleted += result.segments_deleted
+            if result.outcome == "busy" and time.monotonic() < give_up:
+                time.sleep(RETRY_S)
+            elif result.outcome != "done" or not result.more:
+                break
+        return DrainResult(
+            outcome="done" if result.outcome == "idle" and rows else result.outcome,
+            rows=rows,
+            torn=torn,
+            segments_deleted=deleted,
+            held_s=result.held_s,
+            more=result.more,
+        )
+
+    def expire(self, before: datetime) -> int:
+        """Delete one bounded batch of rows that arrived before that instant; how many it was.
+
+        Raises LedgerBusyError when the file is open elsewhere.
+        """
+        if not self._path.exists():
+            return 0
+        with self._turn, self._only_drain() as alone:
+            if not alone:
+                raise LedgerBusyError("a drain is running")
+            with open_database(self._path, read_only=False) as connection:
+                migrate(connection)
+                return _expire(connection, before.astimezone(UTC).replace(tzinfo=None))
+
+    @contextmanager
+    def _only_drain(self) -> Generator[bool]:
+        """Whether this is the only drain on the data_dir while the block runs."""
+        try:
+            make_private_dirs(self._data_dir)
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+            fd = os.open(self._data_dir / "drain.lock", flags, 0o600)
+        except OSError as exc:
+            raise LedgerError(f"cannot write to {self._data_dir}: {exc.strerror}") from exc
+        try:
+            yield _lock(fd)
+        finally:
+            os.close(fd)
+
+    def _waiting(self) -> bool:
+        """Whether opening the database could be worth it, as far as this process can tell."""
+        for segment in segments(self._data_dir):
+            with _opened(segment) as fd:
+                if fd is None:
+                    continue
+                unread = os.fstat(fd).st_size > self._seen.get(segment.name, 0)
+                if unread or _lock(fd):
+                    return True
+        return False
+
+    def _drain(self) -> DrainResult:
+        started = time.monotonic()
+        fresh = not self._path.exists()
+        with open_database(self._path, read_only=False) as connection:
+            if fresh:
+                self._path.chmod(0o600)
+            migrate(connection)
+            offsets: dict[str, int] = dict(
+                connection.execute(
+                    "SELECT segment, drained_bytes FROM raw.spool_offsets"
+                ).fetchall()
+            )
+            portions, more = self._read(offsets)
+            lines, torn = _readable(portions)
+            offsets = {portion.segment.name: portion.end for portion in portions}
+            _insert(connection, lines, offsets)
+        held_s = time.monotonic() - started
+        self._seen = offsets
+        finished = [portion.segment for portion in portions if portion.closed and portion.at_end]
+        for segment in finished:
+            segment.unlink(missing_ok=True)
+        if torn:
+            _log.warning("%d torn lines in the spool were skipped", torn)
+        return DrainResult(
+            outcome="done",
+            rows=len(lines),
+            torn=torn,
+            segments_deleted=len(finished),
+            held_s=held_s,
+            more=more,
+        )
+
+    def _read(self, offsets: dict[str, int]) -> tuple[list[_Portion], bool]:
+        """One portion per segment, in all about BATCH_BYTES; whether more is waiting."""
+        portions: list[_Portion] = []
+        room = BATCH_BYTES
+        for segment in segments(self._data_dir):
+            portion = _read_segment(segment, start=offsets.get(segment.name, 0), room=room)
+            if portion is None:
+                continue
+            room = max(room - portion.read_bytes, 0)
+            portions.append(portion)
+        return portions, not all(portion.at_end for portion in portions)
+
+
+async def keep_drained(
+    drainer: Drainer, *, interval_s: float, retention_s: Callable[[], float]
+) -> None:
+    """Drain and expire until cancelled; trouble is logged and tried again.
+
+    What was appended after the last round is for the caller to drain: `drain_all`, once the spools
+    are closed.
+    """
+    next_expiry = 0.0
+    failing = False
+    loop = asyncio.get_running_loop()
+    while True:
+        try:
+            result = await asyncio.to_thread(drainer.drain_once)
+            if loop.time() >= next_expiry:
+                before = datetime.now(UTC) - timedelta(seconds=retention_s())
+                expired = await asyncio.to_thread(drainer.expire, before)
+                if expired < EXPIRE_ROWS:
+                    next_expiry = loop.time() + EXPIRE_EVERY_S
+            if failing:
+                failing = False
+                _log.info("usage records reach the database again")
+        except LedgerBusyError:
+            result = DrainResult(outcome="busy")
+        except LedgerError as exc:
+            result = DrainResult(outcome="busy")
+            if not failing:
+                failing = True
+                _log.error("usage records wait in the spool: %s", exc)
+        if result.outcome != "done" or not result.more:
+            await asyncio.sleep(interval_s)
+
+
+def _lock(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextmanager
+def _opened(segment: Path) -> Generator[int | None]:
+    try:
+        fd = os.open(segment, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield None
+        return
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _read_segment(segment: Path, *, start: int, room: int) -> _Portion | None:
+    """Whole lines from `start` on, as far as there is room; None for a segment that is gone."""
+    with _opened(segment) as fd:
+        if fd is None:
+            return None
+        closed = _lock(fd)  # asked before reading: nothing can come after what is read then
+        size = os.fstat(fd).st_size
+        data = os.pread(fd, room, start)
+    end = start + data.rfind(b"\n") + 1
+    at_end = start + len(data) >= size
+    if not at_end and end == start and len(data) >= MAX_LINE_BYTES:
+        end += len(data)  # no record is that long; what a broken disk left is stepped over
+    return _Portion(
+        segment=segment,
+        lines=tuple(data[: end - start].split(b"\n")[:-1]),
+        torn=int(closed and at_end and end < size),
+        read_bytes=len(data),
+        end=end,
+        at_end=at_end,
+        closed=closed,
+    )
+
+
+def _readable(portions: list[_Portion]) -> tuple[list[str], int]:
+    """The lines that are records, and how many are not."""
+    lines: list[str] = []
+    torn = 0
+    for portion in portions:
+        torn += portion.torn
+        for line in portion.lines:
+            try:
+                parse_line(line)
+            except ValueError:
+                torn += 1
+            else:
+                lines.append(line.decode())
+    return lines, torn
+
+
+def _insert(
+    connection: duckdb.DuckDBPyConnection, lines: list[str], offsets: dict[str, int]
+) -> None:
+    connection.execute("BEGIN")
+    if lines:
+        connection.execute(_BATCH_SQL, [lines])
+        connection.execute(_REQUESTS_SQL)
+        connection.execute(_ATTEMPTS_SQL)
+    # Offsets of segments that are gone go too: their names never come back.
+    connection.execute("DELETE FROM raw.spool_offsets")
+    connection.execute(
+        "INSERT INTO raw.spool_offsets SELECT unnest(?::VARCHAR[]), unnest(?::BIGINT[])",
+        [list(offsets), list(offsets.values())],
+    )
+    connection.execute("COMMIT")
+
+
+def _expire(connection: duckdb.DuckDBPyConnection, before: datetime) -> int:
+    deleted = 0
+    connection.execute("BEGIN")
+    for table in ("attempts", "requests"):
+        rows = connection.execute(
+            f"DELETE FROM raw.{table} WHERE rowid IN "  # noqa: S608 - one of two names above
+            f"(SELECT rowid FROM raw.{table} WHERE time < ? LIMIT {EXPIRE_ROWS}) RETURNING 1",
+            [before],
+        ).fetchall()
+        deleted = len(rows)
+    connection.execute("COMMIT")
+    return deleted
