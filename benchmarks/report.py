@@ -35,7 +35,8 @@ def render_report(plain: Rounds, stream: Rounds, *, facts: Sequence[str]) -> str
     lines = ["# Benchmark results", "", *(f"- {fact}" for fact in facts)]
     lines += ["", "## One answer per request", "", *_table(plain, stream=False)]
     lines += ["", "## Streams", "", *_table(stream, stream=True)]
-    lines += ["", "## Ratios", "", *_ratios(plain, stream)]
+    if "omniroute" in plain:
+        lines += ["", "## Ratios", "", *_ratios(plain, stream)]
     return "\n".join(lines) + "\n"
 
 
@@ -70,7 +71,7 @@ def _ratios(plain: Rounds, stream: Rounds) -> list[str]:
         "|---|---:|---:|---:|---:|",
     ]
     for other in plain:
-        if other == "omniroute" or "omniroute" not in plain:
+        if other == "omniroute":
             continue
         cells = [
             _ratio(plain, other, "per_s"),
