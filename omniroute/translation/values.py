@@ -61,6 +61,11 @@ class Target(Struct, frozen=True, kw_only=True):
     """Hub fields that policies or settings set, dotted path to value, applied in every format."""
     recalled: Mapping[str, Any] = {}
     """Kept from earlier answers by tool-call id: what this format has no place for."""
+    now_s: int = 0
+    """Unix time of the request, for formats whose answers carry one that the provider left out."""
+    seed: str = ""
+    """Unique for each attempt (the request id and a count): ids that a provider left out are made
+    from it, so that translation itself needs no randomness."""
 
 
 class Outbound(Struct, frozen=True, kw_only=True):

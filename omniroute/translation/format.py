@@ -1,0 +1,297 @@
+"""One compiled table: its functions and constants, ready for every pair that it takes part in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, Literal, cast
+
+from msgspec import Struct
+
+from omniroute.config.diagnostics import Diagnostic
+from omniroute.errors import TranslationError
+from omniroute.translation import runtime
+from omniroute.translation.failures import KINDS
+from omniroute.translation.hub import present
+from omniroute.translation.table import Table, describe
+from omniroute.translation.template import Converter, Path, Problem, TemplateCompiler
+from omniroute.wire.framing import FRAMINGS, Framing
+
+Frames = tuple[Converter, ...]
+_OBSERVED: Final = frozenset({"usage", "stop", "error", "end"})
+_CONVERTERS: Final = (
+    ("request", "decode"),
+    ("request", "encode"),
+    ("response", "decode"),
+    ("response", "encode"),
+    ("errors", "decode"),
+    ("errors", "encode"),
+)
+
+
+class Unsupported(Struct, frozen=True, kw_only=True):
+    """A hub field that a format cannot express, and what then happens."""
+
+    field: str
+    action: Literal["drop", "reject"]
+    when: Converter | None
+
+    @property
+    def short(self) -> str:
+        return self.field.rsplit(".", 1)[-1]
+
+
+class Writers(Struct, frozen=True, kw_only=True):
+    """The frames of a client's stream, by what happens."""
+
+    parallel: bool
+    start: Frames
+    open: Mapping[str, Frames]
+    delta: Mapping[str, Frames]
+    close: Mapping[str, Frames]
+    finish: Frames
+    error: Frames
+    ping: Frames
+
+
+class Extra(Struct, frozen=True, kw_only=True):
+    """What comes only because the gateway asked for it, hidden from a client that did not."""
+
+    unless: Converter
+    frame: Converter | None
+    fields: tuple[str, ...]
+
+
+class Format(Struct, frozen=True, kw_only=True):
+    """Immutable; shared by all requests of a snapshot."""
+
+    name: str
+    table: Table
+    framing: Framing
+    functions: Mapping[str, Converter]
+    writers: Writers
+    unsupported: tuple[Unsupported, ...]
+    setters: Mapping[str, Converter]
+    known_fields: frozenset[str] | None
+    """Members of a client's body that the table reads; None when that cannot be told."""
+    extra: Extra | None
+    answers_need_hub: bool
+    """The table looks at the hub's request while it translates an answer."""
+    counts_frames: bool
+    """The table numbers the frames of a stream."""
+    forgets: bool
+    """Clients of this format do not send signatures back; they are remembered for them."""
+    named: bool
+    """Frames carry their data's type as the event's name."""
+    marker: bytes | None
+    """Data of the frame that ends a stream."""
+    ends_with_stop: bool
+    """A stream that closes after a stop reason is complete, whatever else is missing."""
+
+    def constants(self, *path: str) -> Mapping[str, Any]:
+        return self.table.mapping(*path)
+
+    def check(self, hub: dict[str, Any], ctx: runtime.Context) -> None:
+        """Note what cannot be expressed; TranslationError where the meaning would change."""
+        for row in self.unsupported:
+            if present(hub, row.field) and (row.when is None or row.when(hub, ctx)):
+                if row.action == "reject":
+                    raise TranslationError(
+                        f"{row.short} cannot be expressed in the format {self.name}",
+                        param=row.short,
+                    )
+                runtime.drop(ctx, row.short)
+
+
+def compile_table(table: Table) -> tuple[Format | None, tuple[Diagnostic, ...]]:
+    """Compile every template; None when there is anything to complain of."""
+    build = _Build(table)
+    build.write()
+    if build.problems:
+        return None, describe(table, build.problems)
+    return build.format(), ()
+
+
+class _Build:
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self.compiler = TemplateCompiler(
+            maps=table.mapping("maps"), mappings=table.mapping("mappings")
+        )
+        self.problems: list[Problem] = self.compiler.problems
+        self.frames: dict[Path, list[str]] = {}
+
+    def add(self, path: Path, template: Any, name: str | None = None) -> str:
+        name = name or ".".join(str(step) for step in path)
+        self.compiler.add(name, template, path)
+        return name
+
+    def write(self) -> None:
+        table = self.table
+        self.compiler.add_mappings(("mappings",))
+        for section, direction in _CONVERTERS:
+            template = table.section(section, direction)
+            if template is None:
+                message = f"{section} needs {direction}"
+                self.problems.append(Problem(path=(section,), message=message))
+            else:
+                self.add((section, direction), template)
+        self.add(("response", "decode"), self._answer_facts(), "response.read")
+        self.add(("facts",), table.section("facts") or {})
+        self.add(("stream", "start"), table.section("stream", "start") or {})
+        template = table.section("stream", "decode")
+        if not isinstance(template, list):
+            message = "stream.decode is a list of rows"
+            self.problems.append(Problem(path=("stream", "decode"), message=message))
+            template = []
+        rows = cast(list[Any], template)
+        self.add(("stream", "decode"), rows)
+        # Rows that only build blocks cost nothing where the bytes pass through.
+        watched = [row for row in rows if self._is_watched(row)]
+        self.add(("stream", "decode"), watched, "stream.watch")
+        for field, template in table.mapping("set").items():
+            self.add(("set", field), template)
+        for field, rule in table.mapping("unsupported").items():
+            self._write_unsupported(field, rule)
+        self._write_frames()
+        self._write_passthrough()
+        self._check_kinds()
+
+    def _answer_facts(self) -> dict[str, Any]:
+        """The part of the response's decoder that reads usage and stop reason."""
+        template: Any = self.table.section("response", "decode")
+        wrap: list[dict[str, Any]] = []
+        while isinstance(template, dict) and "$let" in template:
+            members = cast(dict[str, Any], template)
+            wrap.append(members)
+            template = members.get("$in")
+        members = cast(dict[str, Any], template) if isinstance(template, dict) else {}
+        facts: dict[str, Any] = {k: v for k, v in members.items() if k in ("usage", "stop")}
+        for members in reversed(wrap):
+            facts = {"$let": members["$let"], "$in": facts}
+        return facts
+
+    def _is_watched(self, template: Any) -> bool:
+        if isinstance(template, list):
+            return any(self._is_watched(item) for item in cast(list[Any], template))
+        if not isinstance(template, dict):
+            return False
+        members = cast(dict[str, Any], template)
+        if not any(key.startswith("$") for key in members):
+            return bool(_OBSERVED & members.keys())
+        if "$use" in members:
+            return self._is_watched(self.table.mapping("mappings").get(members["$use"]))
+        return any(self._is_watched(value) for value in members.values())
+
+    def _write_unsupported(self, field: str, rule: Any) -> None:
+        path: Path = ("unsupported", field)
+        if rule in ("drop", "reject"):
+            return
+        if isinstance(rule, dict) and len(cast(dict[str, Any], rule)) == 1:
+            (action, condition) = next(iter(cast(dict[str, Any], rule).items()))
+            if action in ("drop", "reject"):
+                # A condition is a truth value, and null is no.
+                self.add((*path, action), {"$when": condition, "$then": {"$lit": True}}, field)
+                return
+        message = "drop, reject, or one of them with the condition under which it happens"
+        self.problems.append(Problem(path=path, message=message))
+
+    def _write_frames(self) -> None:
+        for key in ("start", "finish", "error", "ping"):
+            self._write_list(("stream", "encode", key))
+        for key in ("open", "delta", "close"):
+            for kind in self.table.mapping("stream", "encode", key):
+                self._write_list(("stream", "encode", key, kind))
+
+    def _write_list(self, path: tuple[str, ...]) -> None:
+        template = self.table.section(*path)
+        if template is None:
+            return
+        templates = cast(list[Any], template) if isinstance(template, list) else [template]
+        self.frames[path] = [
+            self.add((*path, number), item) for number, item in enumerate(templates)
+        ]
+
+    def _write_passthrough(self) -> None:
+        ask = self.table.section("passthrough", "ask")
+        if ask is not None:
+            self.add(("passthrough", "ask"), ask)
+        extra = self.table.mapping("passthrough", "extra")
+        for key in ("unless", "frame"):
+            if key in extra:
+                template = {"$when": extra[key], "$then": {"$lit": True}}
+                self.add(("passthrough", "extra", key), template)
+
+    def _check_kinds(self) -> None:
+        for section in ("kinds", "messages"):
+            for word, kind in self.table.mapping("errors", section).items():
+                if kind not in KINDS:
+                    self.problems.append(
+                        Problem(
+                            path=("errors", section, word),
+                            message=f"{kind} is no kind of error",
+                            hint=f"known are {', '.join(sorted(KINDS))}",
+                        )
+                    )
+
+    def format(self) -> Format:
+        table = self.table
+        functions = self.compiler.build(f"<{table.file}>")
+
+        def frames(*path: str) -> Frames:
+            return tuple(functions[name] for name in self.frames.get(path, ()))
+
+        def by_kind(key: str) -> dict[str, Frames]:
+            kinds = table.mapping("stream", "encode", key)
+            return {kind: frames("stream", "encode", key, kind) for kind in kinds}
+
+        writers = Writers(
+            parallel=table.section("stream", "encode", "order") == "parallel",
+            start=frames("stream", "encode", "start"),
+            open=by_kind("open"),
+            delta=by_kind("delta"),
+            close=by_kind("close"),
+            finish=frames("stream", "encode", "finish"),
+            error=frames("stream", "encode", "error"),
+            ping=frames("stream", "encode", "ping"),
+        )
+        reads = self.compiler.root_reads("request.decode")
+        known = reads | set(table.sections.get("known") or ())
+        terminal = table.mapping("stream", "terminal")
+        marker = terminal.get("data")
+        return Format(
+            name=table.name,
+            table=table,
+            framing=FRAMINGS[table.sections["framing"]],
+            functions=functions,
+            writers=writers,
+            unsupported=tuple(
+                Unsupported(
+                    field=field,
+                    action="reject" if rule == "reject" or "reject" in rule else "drop",
+                    when=functions.get(field),
+                )
+                for field, rule in table.mapping("unsupported").items()
+            ),
+            setters={field: functions[f"set.{field}"] for field in table.mapping("set")},
+            known_fields=None if "@" in reads else frozenset(known),
+            extra=self._extra(functions),
+            answers_need_hub="hub" in self._answer_vars(functions),
+            counts_frames="sequence" in self._answer_vars(functions),
+            forgets=bool(table.sections.get("forgets")),
+            named=table.sections["framing"] == "sse-named",
+            marker=marker.encode() if isinstance(marker, str) else None,
+            ends_with_stop=bool(terminal.get("stop")),
+        )
+
+    def _answer_vars(self, functions: Mapping[str, Converter]) -> frozenset[str]:
+        return self.compiler.vars_of(n for n in functions if n.startswith(("response", "stream")))
+
+    def _extra(self, functions: Mapping[str, Converter]) -> Extra | None:
+        extra = self.table.mapping("passthrough", "extra")
+        if not extra:
+            return None
+        return Extra(
+            unless=functions["passthrough.extra.unless"],
+            frame=functions.get("passthrough.extra.frame"),
+            fields=tuple(extra.get("fields") or ()),
+        )

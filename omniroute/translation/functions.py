@@ -1,0 +1,312 @@
+"""The general functions that every table may call in its expressions; none knows a format.
+
+All are pure and take JSON values. A value of a type that makes no sense raises TranslationError;
+null in mostly means null out, so that a row whose field is absent leaves its key out.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+
+from omniroute.errors import TranslationError
+from omniroute.expr.functions import BUILTINS, Function, equals, type_name
+from omniroute.translation.shape import is_array, is_object
+
+_DATA_URL: Final = re.compile(
+    r"data:([\w.+-]+/[\w.+-]+)?((?:;[\w-]+=[^;,]*)*)(;base64)?,", re.IGNORECASE
+)
+_MAGIC: Final = (
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF8", "image/gif"),
+    (b"%PDF-", "application/pdf"),
+    (b"ID3", "audio/mpeg"),
+    (b"\xff\xfb", "audio/mpeg"),
+    (b"OggS", "audio/ogg"),
+    (b"fLaC", "audio/flac"),
+)
+_RIFF: Final = {b"WEBP": "image/webp", b"WAVE": "audio/wav"}
+
+
+def parts(content: Any) -> Any:
+    """Message content as a list of parts: text becomes one text part, empty text none."""
+    if content is None or is_array(content):
+        return content
+    if type(content) is str:
+        return [{"type": "text", "text": content}] if content else []
+    raise TranslationError(f"content must be text or an array, not {type_name(content)}")
+
+
+def plain_text(content: Any) -> Any:
+    """The text of content in any of its shapes (text, parts, blocks), joined without separator."""
+    if content is None or type(content) is str:
+        return content
+    if is_array(content):
+        found = [part if type(part) is str else part.get("text") for part in _texts(content)]
+        return "".join(text for text in found if type(text) is str)
+    raise TranslationError(f"content must be text or an array, not {type_name(content)}")
+
+
+def _texts(items: list[Any]) -> list[Any]:
+    return [item for item in items if type(item) in (str, dict)]
+
+
+def collapse(content: Any) -> Any:
+    """A list of one bare text part as that text, so that simple turns look simple; else as is."""
+    if is_array(content) and len(content) == 1:
+        part = content[0]
+        if is_object(part) and len(part) == 2 and part.get("type") == "text":
+            return part.get("text")
+    return content
+
+
+def parse_json(text: Any) -> Any:
+    """The value that a JSON text holds: {} for empty text, null where it is no JSON.
+
+    What is parsed already is given back, as some servers send an object where text is due.
+    """
+    if type(text) is not str:
+        return text
+    if not text or text.isspace():
+        return {}
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def parse_object(text: Any) -> dict[str, Any]:
+    """Like `parse_json`, but always an object; what is none stands under the key `value`."""
+    value = parse_json(text)
+    if is_object(value):
+        return value
+    if value is None:
+        return {} if text is None else {"value": text}
+    return {"value": value}
+
+
+def to_json(value: Any) -> Any:
+    """A value as compact JSON text, key order kept."""
+    return None if value is None else orjson.dumps(value).decode()
+
+
+def as_list(value: Any) -> Any:
+    """A lone value as a list of one; null stays null."""
+    return value if value is None or is_array(value) else [value]
+
+
+def concat(*lists: Any) -> list[Any]:
+    """Lists one after the other; null is nothing, any other value one item."""
+    joined: list[Any] = []
+    for items in lists:
+        if is_array(items):
+            joined.extend(items)
+        elif items is not None:
+            joined.append(items)
+    return joined
+
+
+def join_text(first: Any, *others: Any) -> str:
+    """Texts one after the other, numbers included; null is nothing."""
+    return "".join(
+        value if type(value) is str else str(value)
+        for value in (first, *others)
+        if type(value) in (str, int)
+    )
+
+
+def split_text(text: Any, separator: Any) -> Any:
+    """The pieces of a text."""
+    if type(text) is not str or type(separator) is not str or not separator:
+        return None
+    return text.split(separator)
+
+
+def plus(*values: Any) -> Any:
+    """The sum, null counting as zero; null when all are null."""
+    numbers = [value for value in values if type(value) in (int, float)]
+    return sum(numbers) if numbers else None
+
+
+def minus(first: Any, *others: Any) -> Any:
+    """`first` less the others, never below zero; null when `first` is no number."""
+    if type(first) not in (int, float):
+        return None
+    return max(0, first - sum(value for value in others if type(value) in (int, float)))
+
+
+def clamp(value: Any, low: Any, high: Any) -> Any:
+    """A number moved into [low, high]; null is no bound on that side, and `low` wins."""
+    if type(value) not in (int, float):
+        return None
+    if type(high) in (int, float):
+        value = min(value, high)
+    return max(value, low) if type(low) in (int, float) else value
+
+
+def take(items: Any, count: Any) -> Any:
+    """The first `count` items."""
+    return items[:count] if is_array(items) and type(count) is int else items
+
+
+def find(items: Any, key: Any, value: Any) -> Any:
+    """The first object in a list whose `key` is `value`."""
+    if is_array(items):
+        for item in items:
+            if is_object(item) and equals(item.get(key), value):
+                return item
+    return None
+
+
+def index_by(items: Any, key: Any) -> dict[str, Any]:
+    """An object from each item's text at `key` to the item; the first one wins."""
+    found: dict[str, Any] = {}
+    for item in as_list(items) or ():
+        name = item.get(key) if is_object(item) else None
+        if type(name) is str:
+            found.setdefault(name, item)
+    return found
+
+
+def get(mapping: Any, key: Any) -> Any:
+    """A member by a name that is only known at run time."""
+    return mapping.get(key) if is_object(mapping) and type(key) is str else None
+
+
+def items(mapping: Any) -> Any:
+    """An object's members as a list of {key, value}."""
+    if not is_object(mapping):
+        return None
+    return [{"key": key, "value": value} for key, value in mapping.items()]
+
+
+def from_items(pairs: Any) -> Any:
+    """The reverse of `items`."""
+    if not is_array(pairs):
+        return None
+    return {pair["key"]: pair.get("value") for pair in pairs if type(pair.get("key")) is str}
+
+
+def omit(mapping: Any, *keys: Any) -> Any:
+    """An object without some members; null when nothing is left."""
+    if not is_object(mapping):
+        return None
+    return {key: value for key, value in mapping.items() if key not in keys} or None
+
+
+def pick(mapping: Any, *keys: Any) -> Any:
+    """An object's named members that are not null; null when there are none."""
+    if not is_object(mapping):
+        return None
+    return {key: mapping[key] for key in keys if mapping.get(key) is not None} or None
+
+
+def url_source(url: Any) -> Any:
+    """Where a picture or file comes from: the parts of a data URL, or the URL itself."""
+    if type(url) is not str:
+        return None
+    match = _DATA_URL.match(url)
+    if match is None:
+        return {"kind": "url", "url": url}
+    data = url[match.end() :]
+    if not match[3]:
+        return {"kind": "url", "url": url}
+    return base64_source(data, match[1])
+
+
+def base64_source(data: Any, media_type: Any = None) -> Any:
+    """A source of base64 data; without a media type it is read from the first bytes."""
+    if type(data) is not str:
+        return None
+    named = media_type if type(media_type) is str and media_type else sniff(data)
+    return {"kind": "base64", "media_type": named or "application/octet-stream", "data": data}
+
+
+def source_url(source: Any) -> Any:
+    """The reverse of `url_source`: a URL, a data URL where the data is here."""
+    if not is_object(source):
+        return None
+    if source.get("kind") == "base64":
+        return f"data:{source.get('media_type')};base64,{source.get('data')}"
+    url = source.get("url")
+    return url if type(url) is str else None
+
+
+def sniff(data: Any) -> Any:
+    """The media type of base64 data by its first bytes; null when they are not known."""
+    if type(data) is not str:
+        return None
+    try:
+        head = base64.b64decode(data[:32])
+    except (binascii.Error, ValueError):
+        return None
+    if head[:4] == b"RIFF":
+        return _RIFF.get(head[8:12])
+    return next((name for magic, name in _MAGIC if head.startswith(magic)), None)
+
+
+def at_most(tree: Any, key: Any, count: Any) -> Any:
+    """A copy of a tree in which only the last `count` occurrences of the member `key` are left."""
+    total = _count(tree, key)
+    if type(count) is not int or total <= count:
+        return tree
+    return _thinned(tree, key, [total - count])
+
+
+def _count(tree: Any, key: str) -> int:
+    if is_object(tree):
+        return (key in tree) + sum(_count(value, key) for value in tree.values())
+    if is_array(tree):
+        return sum(_count(value, key) for value in tree)
+    return 0
+
+
+def _thinned(tree: Any, key: str, surplus: list[int]) -> Any:
+    if is_array(tree):
+        return [_thinned(value, key, surplus) for value in tree]
+    if not is_object(tree):
+        return tree
+    kept: dict[str, Any] = {}
+    for name, value in tree.items():
+        if name == key and surplus[0]:
+            surplus[0] -= 1
+        else:
+            kept[name] = _thinned(value, key, surplus)
+    return kept
+
+
+FUNCTIONS: Final[Mapping[str, Function]] = {
+    **BUILTINS,
+    "as_list": as_list,
+    "at_most": at_most,
+    "base64_source": base64_source,
+    "clamp": clamp,
+    "collapse": collapse,
+    "concat": concat,
+    "find": find,
+    "from_items": from_items,
+    "get": get,
+    "index_by": index_by,
+    "items": items,
+    "join_text": join_text,
+    "minus": minus,
+    "omit": omit,
+    "parse_json": parse_json,
+    "parse_object": parse_object,
+    "parts": parts,
+    "pick": pick,
+    "plain_text": plain_text,
+    "plus": plus,
+    "sniff": sniff,
+    "source_url": source_url,
+    "split_text": split_text,
+    "take": take,
+    "to_json": to_json,
+    "url_source": url_source,
+}

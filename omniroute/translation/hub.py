@@ -1,0 +1,191 @@
+"""The hub in the hands of the engine: fields that policies set, memory of signatures, usage.
+
+What a hub request, response and event look like is described by `schemas/hub.schema.json`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from omniroute.errors import TranslationError
+from omniroute.translation.shape import is_array, is_object
+from omniroute.translation.values import Usage
+
+SHORT_NAMES: Final[Mapping[str, str]] = {
+    "max_tokens": "output.max_tokens",
+    "max_output_tokens": "output.max_tokens",
+    "max_completion_tokens": "output.max_tokens",
+    "stop": "output.stop",
+    "temperature": "sampling.temperature",
+    "top_p": "sampling.top_p",
+    "top_k": "sampling.top_k",
+    "seed": "sampling.seed",
+    "system_prompt": "system.replace",
+    "reasoning_effort": "reasoning.effort",
+}
+"""Names that people use in policies, and the hub fields that they mean."""
+
+_TEXT_PLACES: Final = frozenset({"system.prepend", "system.append", "system.replace"})
+
+
+_UNKNOWN: Final = Usage()
+
+
+def hub_field(name: str) -> str:
+    """The dotted hub path that a policy's field name means."""
+    return SHORT_NAMES.get(name, name)
+
+
+def set_field(hub: dict[str, Any], field: str, value: Any) -> None:
+    """Set a dotted field of a hub request; null removes it.
+
+    `system.prepend`, `system.append` and `system.replace` take text.
+    """
+    if field in _TEXT_PLACES:
+        system = _list(hub.get("system"))
+        block: list[Any] = [{"type": "text", "text": value}] if value else []
+        if field == "system.prepend":
+            hub["system"] = block + system
+        elif field == "system.append":
+            hub["system"] = system + block
+        else:
+            hub["system"] = block
+            hub["messages"] = [m for m in _list(hub.get("messages")) if _get(m, "role") != "system"]
+        return
+    *parents, last = field.split(".")
+    place = hub
+    for name in parents:
+        below = place.get(name)
+        # A copy, since the decoded hub may share objects with the client's body.
+        place[name] = fresh = dict(below) if is_object(below) else {}
+        place = fresh
+    if value is None:
+        place.pop(last, None)
+    else:
+        place[last] = value
+
+
+def present(hub: Any, field: str) -> bool:
+    """A dotted field has a value other than null, false and nothing."""
+    for name in field.split("."):
+        if not is_object(hub):
+            return False
+        hub = hub.get(name)
+    return not (hub is None or hub is False or hub in ("", [], {}))
+
+
+def usage_of(hub_usage: Any, before: Usage = _UNKNOWN) -> Usage:
+    """A hub usage object as a value; what it does not say stays as it was before."""
+    if not is_object(hub_usage):
+        return before
+    said = hub_usage
+
+    def count(name: str, old: int | None) -> int | None:
+        value = said.get(name)
+        if type(value) is float and value.is_integer():
+            value = int(value)
+        return value if type(value) is int and value >= 0 else old
+
+    return Usage(
+        input_uncached=count("input_uncached", before.input_uncached),
+        cache_read=count("cache_read", before.cache_read),
+        cache_write=count("cache_write", before.cache_write),
+        output=count("output", before.output),
+        reasoning=count("reasoning", before.reasoning),
+    )
+
+
+def usage_object(usage: Usage) -> dict[str, int]:
+    """The reverse of `usage_of`, without what is unknown."""
+    found = {
+        "input_uncached": usage.input_uncached,
+        "cache_read": usage.cache_read,
+        "cache_write": usage.cache_write,
+        "output": usage.output,
+        "reasoning": usage.reasoning,
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def settle_stop(stop: Any, blocks: list[Any]) -> str | None:
+    """The stop reason, told from the blocks where a format has no word for a tool call."""
+    if stop in (None, "end_turn") and any(_get(block, "type") == "tool_use" for block in blocks):
+        return "tool_use"
+    return stop if type(stop) is str else None
+
+
+def remember(response: Mapping[str, Any], format_name: str) -> dict[str, Any]:
+    """What a later turn must bring back, by tool-call id: signed thinking and call signatures."""
+    blocks = [block for block in _list(response.get("blocks")) if is_object(block)]
+    calls = [block for block in blocks if block.get("type") == "tool_use"]
+    signed = [block for block in blocks if _is_signed(block)]
+    kept: dict[str, Any] = {}
+    for call in calls:
+        name = call.get("id")
+        if type(name) is str and (signed or call.get("signature") is not None):
+            kept[name] = {
+                "format": format_name,
+                "blocks": signed,
+                "signature": call.get("signature"),
+            }
+    return kept
+
+
+def recall(hub: dict[str, Any], recalled: Mapping[str, Any], format_name: str) -> None:
+    """Put what was remembered of this format's answers back into the history."""
+    own = {
+        name: kept
+        for name, kept in recalled.items()
+        if is_object(kept) and kept.get("format") == format_name
+    }
+    messages = _list(hub.get("messages"))
+    restored: list[Any] = []
+    for message in messages:
+        blocks = _list(_get(message, "blocks"))
+        known = any(_call_id(block) in own for block in blocks)
+        restored.append({**message, "blocks": _restored(blocks, own)} if known else message)
+    if messages:
+        hub["messages"] = restored
+
+
+def _restored(blocks: list[Any], recalled: Mapping[str, Any]) -> list[Any]:
+    signed: list[Any] = []
+    rest: list[Any] = []
+    for original in blocks:
+        block = original
+        kept = recalled.get(_call_id(block))
+        if is_object(kept):
+            signed = signed or _list(kept.get("blocks"))
+            if kept.get("signature") is not None and block.get("signature") is None:
+                block = {**block, "signature": kept["signature"]}
+        rest.append(block)
+    if any(_is_signed(block) for block in blocks):
+        return rest
+    # The unsigned text of the same thinking would stand beside the original.
+    return signed + [b for b in rest if not (signed and _get(b, "type") == "thinking")]
+
+
+def _call_id(block: Any) -> str:
+    return str(_get(block, "id")) if _get(block, "type") == "tool_use" else ""
+
+
+def _is_signed(block: Any) -> bool:
+    kind = _get(block, "type")
+    return kind == "redacted_thinking" or (
+        kind == "thinking" and _get(block, "signature") is not None
+    )
+
+
+def _get(value: Any, key: str) -> Any:
+    return value.get(key) if is_object(value) else None
+
+
+def _list(value: Any) -> list[Any]:
+    return value if is_array(value) else []
+
+
+def need_object(value: Any, what: str) -> dict[str, Any]:
+    if not is_object(value):
+        raise TranslationError(f"{what} must be an object")
+    return value

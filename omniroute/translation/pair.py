@@ -1,0 +1,213 @@
+"""A client's format in front of a provider's: requests, whole answers, streams and errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+
+from omniroute.errors import ExpressionError, TranslationError, UpstreamCutError
+from omniroute.translation import hub
+from omniroute.translation.failures import classify, parse_retry_after
+from omniroute.translation.format import Format
+from omniroute.translation.passthrough import PassedStream
+from omniroute.translation.runtime import Context, drop
+from omniroute.translation.shape import is_array, is_object
+from omniroute.translation.stream import TranslatedStream
+from omniroute.translation.template import Converter
+from omniroute.translation.values import Failure, Outbound, Reply, Stream, Target
+
+
+def context(target: Target, request: dict[str, Any]) -> Context:
+    """The surroundings of one conversion, by the names that `var()` reads."""
+    return {
+        "provider": target.provider,
+        "model": target.model,
+        "stream": target.stream,
+        "capabilities": target.capabilities,
+        "context_window": target.context_window,
+        "max_output_tokens": target.max_output_tokens,
+        "recalled": target.recalled,
+        "now_s": target.now_s,
+        "seed": target.seed,
+        "request": request,
+        "dropped": [],
+    }
+
+
+def run(convert: Converter, node: Any, ctx: Context) -> Any:
+    """Run generated code on a client's body; only TranslationError comes out."""
+    try:
+        return convert(node, ctx)
+    except ExpressionError as error:
+        raise TranslationError(error.message) from error
+    except RecursionError:
+        raise TranslationError("the body is nested too deeply") from None
+
+
+def run_object(convert: Converter, node: Any, ctx: Context) -> dict[str, Any]:
+    """The same for what is an object or nothing."""
+    result = run(convert, node, ctx)
+    return result if is_object(result) else {}
+
+
+def render(body: Any) -> bytes:
+    try:
+        return orjson.dumps(body)
+    except (TypeError, orjson.JSONEncodeError) as error:
+        raise TranslationError("the body cannot be written as JSON") from error
+
+
+class FormatPair:
+    """Holds no state of requests; shared by all of a snapshot."""
+
+    def __init__(self, client: Format, upstream: Format) -> None:
+        self._client = client
+        self._upstream = upstream
+        self.passthrough = client.table is upstream.table
+
+    def request(self, body: dict[str, Any], raw: bytes, target: Target) -> Outbound:
+        ctx = context(target, body)
+        if self.passthrough:
+            data = self._passed(body, raw, target, ctx)
+        else:
+            data = render(
+                run(self._upstream.functions["request.encode"], self._hub(ctx, target), ctx)
+            )
+        table = self._upstream.table
+        paths = table.mapping("paths")
+        path: str = paths.get("stream", paths["chat"]) if target.stream else paths["chat"]
+        query = table.mapping("query", "stream" if target.stream else "chat")
+        headers = {"content-type": "application/json", **table.mapping("headers")}
+        return Outbound(
+            path=path.replace("{model}", quote(target.model, safe="/:@")),
+            headers=tuple((name, str(value)) for name, value in headers.items()),
+            body=data,
+            query=tuple((name, str(value)) for name, value in query.items()),
+            dropped=tuple(ctx["dropped"]),
+        )
+
+    def reply(self, body: bytes, request: dict[str, Any], target: Target) -> Reply:
+        ctx = context(target, request)
+        try:
+            answer = orjson.loads(body)
+        except orjson.JSONDecodeError as error:
+            raise UpstreamCutError("the upstream's answer is not JSON") from error
+        if not is_object(answer):
+            raise UpstreamCutError("the upstream's answer is not a JSON object")
+        try:
+            if self.passthrough:
+                facts = run_object(self._upstream.functions["response.read"], answer, ctx)
+                stop = facts.get("stop")
+                return Reply(
+                    body=body,
+                    usage=hub.usage_of(facts.get("usage")),
+                    stop=stop if type(stop) is str else None,
+                )
+            return self._translated(answer, ctx, target)
+        except TranslationError as error:
+            message = f"the upstream's answer cannot be read: {error.message}"
+            raise UpstreamCutError(message) from error
+
+    def stream(self, request: dict[str, Any], target: Target) -> Stream:
+        ctx = context(target, request)
+        if self.passthrough:
+            return PassedStream(self._client, ctx)
+        self._add_hub(ctx, target)
+        return TranslatedStream(self._client, self._upstream, ctx)
+
+    def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> Failure:
+        upstream = self._upstream
+        said: Any = None
+        try:
+            node = orjson.loads(body)
+            said = run(upstream.functions["errors.decode"], node, {"dropped": []})
+        except (orjson.JSONDecodeError, TranslationError):
+            pass
+        if not is_object(said):
+            said = {"message": body[:2000].decode(errors="replace").strip()}
+        return classify(
+            said,
+            status=status,
+            kinds=upstream.constants("errors", "kinds"),
+            messages=upstream.constants("errors", "messages"),
+            retry_after_s=parse_retry_after(headers),
+        )
+
+    def _passed(self, body: dict[str, Any], raw: bytes, target: Target, ctx: Context) -> bytes:
+        """The client's own body with what the target changes put in its places."""
+        upstream = self._upstream
+        changes = {hub.hub_field(name): value for name, value in target.set_fields.items()}
+        changes["model"] = target.model
+        facts = run_object(upstream.functions["facts"], body, ctx)
+        if (facts.get("stream") is True) is not target.stream:
+            changes["stream"] = target.stream
+        changed = dict(body)
+        for field, value in changes.items():
+            self._set(changed, field, value, ctx)
+        if target.stream and "passthrough.ask" in upstream.functions:
+            changed.update(run_object(upstream.functions["passthrough.ask"], changed, ctx))
+        return raw if changed == body and raw else render(changed)
+
+    def _set(self, body: dict[str, Any], field: str, value: Any, ctx: Context) -> None:
+        """Write a hub field where this format keeps it; the longest row that matches says where."""
+        name, rest = field, list[str]()
+        while name not in self._upstream.setters:
+            name, _, last = name.rpartition(".")
+            if not name:
+                drop(ctx, field)
+                return
+            rest.insert(0, last)
+        for step in reversed(rest):
+            value = {step: value}
+        node = {"value": value, "body": body}
+        for key, written in run_object(self._upstream.setters[name], node, ctx).items():
+            old = body.get(key)
+            if written is None:
+                body.pop(key, None)
+            elif is_object(old) and is_object(written):
+                body[key] = {**old, **written}
+            else:
+                body[key] = written
+
+    def _add_hub(self, ctx: Context, target: Target) -> None:
+        if self._upstream.answers_need_hub or self._client.answers_need_hub:
+            ctx["hub"] = self._hub({**ctx, "dropped": []}, target)
+
+    def _hub(self, ctx: Context, target: Target) -> dict[str, Any]:
+        """The client's body in the hub, with all that the target changes."""
+        client = self._client
+        body: dict[str, Any] = ctx["request"]
+        decoded = hub.need_object(run(client.functions["request.decode"], body, ctx), "the body")
+        decoded["model"] = ctx["model"]
+        if client.known_fields is not None:
+            for name, value in body.items():
+                if name not in client.known_fields and value is not None:
+                    drop(ctx, name)
+        for name, value in target.set_fields.items():
+            hub.set_field(decoded, hub.hub_field(name), value)
+        if ctx["recalled"]:
+            hub.recall(decoded, ctx["recalled"], self._upstream.name)
+        self._upstream.check(decoded, ctx)
+        return decoded
+
+    def _translated(self, answer: dict[str, Any], ctx: Context, target: Target) -> Reply:
+        upstream, client = self._upstream, self._client
+        self._add_hub(ctx, target)
+        decoded: Any = run(upstream.functions["response.decode"], answer, ctx)
+        if not is_object(decoded) or not is_array(decoded.get("blocks")):
+            raise UpstreamCutError("the upstream's answer holds no message")
+        response = decoded
+        response["stop"] = hub.settle_stop(response.get("stop"), response["blocks"]) or "end_turn"
+        response.setdefault("model", ctx["model"])
+        ctx["response"] = response
+        body = render(run(client.functions["response.encode"], response, ctx))
+        return Reply(
+            body=body,
+            usage=hub.usage_of(response.get("usage")),
+            stop=response["stop"],
+            dropped=tuple(ctx["dropped"]),
+            remember=hub.remember(response, upstream.name) if client.forgets else {},
+        )

@@ -1,0 +1,111 @@
+"""All tables of a snapshot, compiled: what the edge and the pipeline ask for by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from omniroute.config.diagnostics import Diagnostic, sort_diagnostics
+from omniroute.errors import TableError, TranslationError
+from omniroute.expr.functions import type_name
+from omniroute.translation.format import Format, compile_table
+from omniroute.translation.pair import FormatPair, run
+from omniroute.translation.stream import error_node
+from omniroute.translation.table import read_table
+from omniroute.translation.values import ClientFormat, Facts, Failure, Formats, Pair
+
+_FACT_TYPES: Mapping[str, tuple[str, ...]] = {
+    "model": ("string", "null"),
+    "stream": ("boolean", "null"),
+    "max_output_tokens": ("number", "null"),
+}
+
+
+def load_formats(tables: Mapping[str, str]) -> Formats:
+    """Compile tables, given as file name to text; a later table of the same format replaces.
+
+    Raises TableError with a diagnostic for every mistake in any of them.
+    """
+    formats: dict[str, Format] = {}
+    found: list[Diagnostic] = []
+    for file, text in tables.items():
+        table, diagnostics = read_table(file, text)
+        found += diagnostics
+        if table is not None:
+            compiled, diagnostics = compile_table(table)
+            found += diagnostics
+            if compiled is not None:
+                formats[compiled.name] = compiled
+    if found:
+        ordered = sort_diagnostics(found)
+        raise TableError("\n".join(str(item) for item in ordered), ordered)
+    return FormatSet(formats)
+
+
+class FormatSet:
+    """See `omniroute.translation.values.Formats`."""
+
+    def __init__(self, formats: Mapping[str, Format]) -> None:
+        self._formats = formats
+        self._clients = {name: ClientSide(format) for name, format in formats.items()}
+        self._pairs = {
+            (client, upstream): FormatPair(formats[client], formats[upstream])
+            for client in formats
+            for upstream in formats
+        }
+
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._formats)
+
+    def client(self, name: str) -> ClientFormat:
+        return self._clients[name]
+
+    def pair(self, client: str, upstream: str) -> Pair:
+        return self._pairs[client, upstream]
+
+    def auth_headers(self, upstream: str, key: str) -> tuple[tuple[str, str], ...]:
+        auth = self._formats[upstream].table.mapping("auth")
+        if not auth or not key:
+            return ()
+        return ((str(auth["header"]), str(auth["template"]).replace("{key}", key)),)
+
+
+class ClientSide:
+    """See `omniroute.translation.values.ClientFormat`."""
+
+    def __init__(self, format: Format) -> None:
+        self.name = format.name
+        self._format = format
+
+    def facts(self, body: dict[str, Any]) -> Facts:
+        found: Any = run(self._format.functions["facts"], body, {"dropped": []}) or {}
+        facts = found
+        for name, allowed in _FACT_TYPES.items():
+            value = facts.get(name)
+            if type_name(value) not in allowed:
+                field = self._field(name)
+                message = f"{field} must be a {allowed[0]}, not {type_name(value)}"
+                raise TranslationError(message, param=field)
+        session, limit = facts.get("session"), facts.get("max_output_tokens")
+        return Facts(
+            model=facts.get("model"),
+            stream=facts.get("stream") is True,
+            session=session if type(session) is str and session else None,
+            max_output_tokens=int(limit) if limit is not None else None,
+            tools=bool(facts.get("tools")),
+            images=bool(facts.get("images")),
+        )
+
+    def error(self, failure: Failure, request_id: str) -> bytes:
+        node = error_node(failure, request_id)
+        return orjson.dumps(self._format.functions["errors.encode"](node, {"dropped": []}))
+
+    def stream_content_type(self) -> str:
+        return self._format.framing.content_type
+
+    def _field(self, name: str) -> str:
+        """The client's own name for a fact: the first field that its expression reads."""
+        expression = self._format.table.section("facts", name)
+        return expression.split(" ", 1)[0] if isinstance(expression, str) else name

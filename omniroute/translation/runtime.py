@@ -1,0 +1,96 @@
+"""What generated table code calls while it runs: the context's parts and the honest refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Any
+
+from omniroute.errors import TranslationError
+from omniroute.expr.functions import type_name
+from omniroute.translation.shape import is_array, is_object
+
+Context = dict[str, Any]
+"""One conversion's surroundings, by the names that `var()` reads; owned by that conversion."""
+
+
+def not_a_list(field: str, value: object) -> TranslationError:
+    return TranslationError(f"{field} must be an array, not {type_name(value)}", param=field)
+
+
+def no_case(field: str, value: object) -> TranslationError:
+    shown = value if type(value) is str else type_name(value)
+    return TranslationError(f"{field}: {shown!r} cannot be translated", param=field)
+
+
+def refuse(field: str, message: str) -> TranslationError:
+    return TranslationError(message, param=field)
+
+
+def drop(ctx: Context, name: str) -> None:
+    """Note that something was left out, once."""
+    dropped: list[str] = ctx["dropped"]
+    if name not in dropped:
+        dropped.append(name)
+
+
+def has(ctx: Context, capability: str) -> bool:
+    """The model is known to have it."""
+    known = ctx.get("capabilities")
+    return known is not None and capability in known
+
+
+def lacks(ctx: Context, capability: str) -> bool:
+    """The model's capabilities are known, and this is not among them."""
+    known = ctx.get("capabilities")
+    return known is not None and capability not in known
+
+
+def new_id(ctx: Context, prefix: object) -> str:
+    """An id that is fresh in this answer; the same seed gives the same ids, in order."""
+    ctx["ids"] = count = ctx.get("ids", 0) + 1
+    digest = blake2b(f"{ctx.get('seed', '')}/{count}".encode(), digest_size=12).hexdigest()
+    return f"{prefix}{digest}"
+
+
+def lookup(table: Mapping[str, Any], key: object) -> Any:
+    return table.get(key) if type(key) is str else None
+
+
+def add(items: list[Any], value: Any) -> None:
+    """One part of a concatenation: a list's items, one value, or nothing."""
+    if is_array(value):
+        items.extend(value)  # pyright: ignore[reportUnknownArgumentType] - JSON
+    elif value is not None:
+        items.append(value)
+
+
+def spread(target: dict[str, Any], value: Any) -> None:
+    """Another object's members into this one; null is nothing."""
+    if is_object(value):
+        target.update(value)  # pyright: ignore[reportUnknownArgumentType] - JSON
+
+
+def merge_neighbours(items: list[Any], field: str) -> list[Any]:
+    """Join neighbours that differ in nothing but their lists, which are put one after another."""
+    merged: list[Any] = []
+    for item in items:
+        if merged and _alike(merged[-1], item, field):
+            last = merged[-1] = dict(merged[-1])
+            for key, value in item.items():
+                if is_array(value):
+                    last[key] = [*last.get(key, ()), *value]
+        else:
+            merged.append(item)
+    return merged
+
+
+def _alike(left: Any, right: Any, field: str) -> bool:
+    if not is_object(left) or not is_object(right) or left.get(field) != right.get(field):
+        return False
+    keys = {*left, *right}
+    return all(
+        left.get(key) == right.get(key)
+        for key in keys
+        if not is_array(left.get(key)) and not is_array(right.get(key))
+    )

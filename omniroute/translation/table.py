@@ -1,0 +1,133 @@
+"""A table's text to its checked sections, or to diagnostics with positions."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any, Final, cast
+
+from msgspec import Struct
+
+from omniroute.config.diagnostics import Diagnostic, error, sort_diagnostics
+from omniroute.config.model import Mark
+from omniroute.config.yamltree import Map, key_mark, parse_yaml, to_plain, value_mark
+from omniroute.translation.template import Problem
+from omniroute.wire.framing import FRAMINGS
+
+SECTIONS: Final = frozenset(
+    {
+        *("format", "title", "docs", "paths", "query", "headers", "auth", "framing"),
+        *("maps", "mappings", "facts", "set", "known", "unsupported", "forgets"),
+        *("request", "response", "errors", "stream", "passthrough"),
+    }
+)
+_NEEDED: Final = ("format", "paths", "framing", "request", "response", "errors", "stream")
+_INNER: Final[Mapping[str, frozenset[str]]] = {
+    "paths": frozenset({"chat", "stream"}),
+    "auth": frozenset({"header", "template"}),
+    "facts": frozenset({"model", "stream", "session", "max_output_tokens", "tools", "images"}),
+    "request": frozenset({"decode", "encode"}),
+    "response": frozenset({"decode", "encode"}),
+    "errors": frozenset({"decode", "encode", "kinds", "messages"}),
+    "stream": frozenset({"start", "decode", "terminal", "encode"}),
+    "stream.terminal": frozenset({"data", "stop"}),
+    "stream.encode": frozenset(
+        {"order", "start", "open", "delta", "close", "finish", "error", "ping"}
+    ),
+    "passthrough": frozenset({"ask", "extra"}),
+    "passthrough.extra": frozenset({"unless", "frame", "fields"}),
+}
+"""The keys of the sections whose shape is fixed."""
+TEXT_MAPS: Final = ("headers", "query")
+
+
+class Table(Struct, frozen=True, kw_only=True):
+    """A table as it was written: sections as plain values, and where each of them stands."""
+
+    name: str
+    file: str
+    sections: Mapping[str, Any]
+    tree: Map
+
+    def section(self, *path: str) -> Any:
+        value: Any = self.sections
+        for key in path:
+            value = cast(dict[str, Any], value).get(key) if isinstance(value, dict) else None
+        return value
+
+    def mapping(self, *path: str) -> dict[str, Any]:
+        value = self.section(*path)
+        return cast(dict[str, Any], value) if isinstance(value, dict) else {}
+
+
+def read_table(file: str, text: str) -> tuple[Table | None, tuple[Diagnostic, ...]]:
+    """Parse and check the shape; expressions are checked when the table is compiled."""
+    document = parse_yaml(text.encode(), file)
+    if document.root is None or document.diagnostics:
+        return None, document.diagnostics
+    sections = cast(dict[str, Any], to_plain(document.root))
+    name = sections.get("format")
+    table = Table(
+        name=name if isinstance(name, str) else file,
+        file=file,
+        sections=sections,
+        tree=document.root,
+    )
+    problems = _shape_problems(table)
+    return (None if problems else table), describe(table, problems)
+
+
+def describe(table: Table, problems: list[Problem]) -> tuple[Diagnostic, ...]:
+    """Problems with their positions in the table's file, in reading order."""
+    found = [
+        error("OR181", _mark(table, problem), problem.message, path=problem.path, hint=problem.hint)
+        for problem in problems
+    ]
+    return sort_diagnostics(found)
+
+
+def _mark(table: Table, problem: Problem) -> Mark:
+    if problem.offset is None:
+        return key_mark(table.tree, problem.path)
+    mark = value_mark(table.tree, problem.path)
+    # Tables quote what YAML would read otherwise; the quote is one column.
+    return Mark(mark.file, mark.line, mark.column + problem.offset)
+
+
+def _shape_problems(table: Table) -> list[Problem]:
+    problems = [_unknown((key,), key, SECTIONS) for key in table.sections if key not in SECTIONS]
+    problems += [
+        Problem(path=(), message=f"a table needs the section {key}")
+        for key in _NEEDED
+        if key not in table.sections
+    ]
+    for dotted, allowed in _INNER.items():
+        path = tuple(dotted.split("."))
+        value = table.section(*path)
+        if value is None:
+            continue
+        if not isinstance(value, dict):
+            problems.append(Problem(path=path, message=f"{dotted} is a map"))
+            continue
+        members = cast(dict[str, Any], value)
+        problems += [_unknown((*path, key), key, allowed) for key in members if key not in allowed]
+    if "framing" in table.sections and table.sections["framing"] not in FRAMINGS:
+        names = ", ".join(FRAMINGS)
+        problems.append(Problem(path=("framing",), message=f"framing is one of {names}"))
+    if not isinstance(table.sections.get("format"), str):
+        problems.append(Problem(path=("format",), message="format is the table's name"))
+    if not isinstance(table.section("paths", "chat"), str) and "paths" in table.sections:
+        problems.append(Problem(path=("paths",), message="paths.chat is the path of a request"))
+    for section in ("maps", "mappings", "set", "unsupported", *TEXT_MAPS):
+        if not isinstance(table.sections.get(section, {}), dict):
+            problems.append(Problem(path=(section,), message=f"{section} is a map"))
+    for name, values in table.mapping("maps").items():
+        if not isinstance(values, dict):
+            problems.append(Problem(path=("maps", name), message="a map of names to values"))
+    return problems
+
+
+def _unknown(path: tuple[str, ...], key: str, known: frozenset[str]) -> Problem:
+    close = difflib.get_close_matches(key, known, 1)
+    hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(sorted(known))}"
+    return Problem(path=path, message=f"unknown key {key}", hint=hint)

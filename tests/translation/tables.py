@@ -1,0 +1,24 @@
+"""The product's own tables, loaded once for all tests of translation."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from msgspec import structs
+
+from omniroute.gateway.tables import read_tables
+from omniroute.translation.registry import load_formats
+from omniroute.translation.values import Formats, Target
+
+
+@lru_cache(maxsize=1)
+def formats() -> Formats:
+    return load_formats(read_tables())
+
+
+def target(**changes: Any) -> Target:
+    plain = Target(
+        provider="lab", model="upstream-model", stream=False, seed="seed", now_s=1700000000
+    )
+    return structs.replace(plain, **changes)
