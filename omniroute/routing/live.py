@@ -1,0 +1,347 @@
+"""The state that routing learns while it runs: health, counters, sessions; one per process.
+
+Not thread-safe and without a clock: one event loop owns it and hands in `now_s`, a time that never
+goes back. Everything is bounded: what client-chosen names could grow is kept in order of last use
+and the oldest goes first.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from random import Random
+from typing import Final
+
+from msgspec import Struct
+
+from omniroute.config.model import Breaker as BreakerSettings
+from omniroute.config.model import Cooldown as CooldownSettings
+from omniroute.config.model import Ref
+from omniroute.routing import breaker, cooldown
+from omniroute.routing.breaker import Permit
+from omniroute.routing.health import ConnectionHealth, ModelHealth
+from omniroute.routing.index import ModelIndex
+from omniroute.routing.retry import Blame, RetryBudget
+from omniroute.routing.values import Candidate
+from omniroute.translation.values import Failure
+
+MAX_MODELS: Final = 8192  # pairs of connection and model; undeclared model names come from clients
+MAX_SESSIONS: Final = 10_000  # about 4 MB; the least recently used is forgotten
+_LATENCY_WEIGHT: Final = 0.2  # of the newest answer in the moving average
+_SCORE_WEIGHT: Final = 0.1
+DEFAULT_LIMITED_S: Final = 5.0  # a 429 without any hint
+
+
+class Binding(Struct, frozen=True):
+    """A session's candidate, by key, and when it was last used and ends."""
+
+    key: str
+    until_s: float
+
+
+class Lease:
+    """One attempt that is under way. Holds its records, so that a reload cannot confuse counts."""
+
+    __slots__ = ("began_s", "candidate", "connection", "health", "permit")
+
+    def __init__(
+        self,
+        candidate: Candidate,
+        permit: Permit,
+        health: ModelHealth,
+        connection: ConnectionHealth,
+        began_s: float,
+    ) -> None:
+        self.candidate = candidate
+        self.permit = permit
+        self.health = health
+        self.connection = connection
+        self.began_s = began_s
+
+
+class Session:
+    """One row of the session table. `id` is the owner's name, key id and session in one."""
+
+    __slots__ = ("connection", "created_s", "key", "last_s", "model", "requests", "session")
+
+    def __init__(self, session: str, key: str | None, now_s: float) -> None:
+        self.session = session
+        self.key = key
+        self.created_s = now_s
+        self.last_s = now_s
+        self.requests = 0
+        self.connection = ""
+        self.model = ""
+
+
+class LiveState:
+    """Implements `LiveView`; the only place that changes it."""
+
+    def __init__(self) -> None:
+        self.models: OrderedDict[str, ModelHealth] = OrderedDict()
+        self.connections: dict[str, ConnectionHealth] = {}
+        self.sessions: OrderedDict[str, Session] = OrderedDict()
+        self.bindings: OrderedDict[tuple[str, str], Binding] = OrderedDict()
+        self._turns: dict[str, int] = {}
+        self._decks: dict[str, tuple[int, tuple[int, ...]]] = {}
+        """The card dealt last, and those still to come."""
+        self._good: dict[str, str] = {}
+        self._budgets: dict[str, RetryBudget] = {}
+        self._declared: frozenset[str] = frozenset()
+        self._identities: Mapping[str, tuple[str, str, Ref | None]] = {}
+        """What makes a connection the same one after a reload: address, format, credential."""
+
+    # What planners read
+
+    def turn(self, name: str) -> int:
+        """0, 1, 2, … for one name."""
+        at = self._turns.get(name, 0)
+        self._turns[name] = at + 1
+        return at
+
+    def deal(self, name: str, members: Sequence[int], rng: Random) -> Sequence[int]:
+        """Deal one card of `members`, then show the rest of the round in its order.
+
+        Cards that cannot be played now stay in the deck. A new deck never starts with the card
+        that ended the last one.
+        """
+        last, deck = self._decks.get(name, (-1, ()))
+        held_back = tuple(card for card in deck if card not in members)
+        left = [card for card in deck if card in members]
+        if not left:
+            left = rng.sample(members, len(members))
+            if left[0] == last and len(left) > 1:
+                at = rng.randrange(1, len(left))
+                left[0], left[at] = left[at], left[0]
+        self._decks[name] = left[0], (*left[1:], *held_back)
+        return left
+
+    def last_good(self, combo: str) -> str | None:
+        """The `provider/model` that answered last."""
+        return self._good.get(combo)
+
+    def bound(self, scope: str, owner: str, now_s: float) -> str | None:
+        """The candidate that a session stays with, by its key."""
+        binding = self.bindings.get((scope, owner))
+        if binding is None or binding.until_s <= now_s:
+            return None
+        return binding.key
+
+    # An attempt's life
+
+    def begin(self, candidate: Candidate, now_s: float) -> Lease | None:
+        """Count a request in; None when the breaker says no. The queue's place is the caller's."""
+        health = self.model(candidate, now_s)
+        settings = candidate.resilience.breaker
+        health.breaker, permit = breaker.ask(health.breaker, settings, now_s)
+        _settle(health, settings, now_s)
+        if permit is None:
+            return None
+        health.in_flight += 1
+        health.uses = health.recent_uses(now_s) + 1.0
+        health.uses_at_s = now_s
+        return Lease(candidate, permit, health, self.connection(candidate, now_s), now_s)
+
+    def answered(self, lease: Lease, now_s: float) -> None:
+        """The first bytes of a good answer are here."""
+        health, settings = lease.health, lease.candidate.resilience.breaker
+        health.breaker = breaker.succeed(health.breaker, settings, lease.permit)
+        _settle(health, settings, now_s)
+        health.rests_until_s = 0.0
+        health.succeeded += 1
+        health.score += _SCORE_WEIGHT * (1.0 - health.score)
+        latency_s, known_s = now_s - lease.began_s, health.latency_s
+        health.latency_s = (
+            latency_s if known_s is None else known_s + _LATENCY_WEIGHT * (latency_s - known_s)
+        )
+
+    def failed(self, lease: Lease, failure: Failure, blame: Blame, now_s: float) -> None:
+        """An attempt failed; learn about whom the failure speaks of."""
+        health, settings = lease.health, lease.candidate.resilience
+        if blame == "provider":
+            health.breaker = breaker.fail(health.breaker, settings.breaker, lease.permit, now_s)
+            health.rests_until_s = max(health.rests_until_s, now_s + settings.cooldown.error_s)
+            if failure.retry_after_s and settings.retry.honor_retry_after:
+                wait_s = min(failure.retry_after_s, settings.retry.max_interval_s)
+                health.limited_until_s = max(health.limited_until_s, now_s + wait_s)
+        else:
+            health.breaker = breaker.give_back(health.breaker, lease.permit)
+        if blame == "quota":
+            wait_s = _limited_for_s(settings.cooldown, health, failure, now_s)
+            health.limited_until_s = max(health.limited_until_s, now_s + wait_s)
+        elif blame == "credential":
+            lease.connection.blocked_until_s = now_s + settings.cooldown.auth_s
+            lease.connection.blocked_by = f"credential refused ({failure.kind})"
+        elif blame == "model":
+            health.refused_until_s = now_s + settings.cooldown.auth_s
+        _settle(health, settings.breaker, now_s)
+        if blame != "nobody":
+            health.failed += 1
+            health.failed_at_s = now_s
+            health.last_failure = failure.kind
+            health.score -= _SCORE_WEIGHT * health.score
+
+    def give_back(self, lease: Lease, now_s: float) -> None:
+        """An attempt ended without a verdict (the client left)."""
+        health = lease.health
+        health.breaker = breaker.give_back(health.breaker, lease.permit)
+        _settle(health, lease.candidate.resilience.breaker, now_s)
+
+    def ended(self, lease: Lease) -> None:
+        """An attempt is over, however it went; its place in the queue is free."""
+        lease.health.in_flight -= 1
+        lease.connection.queue.release()
+
+    def learn(
+        self, candidate: Candidate, headers: Mapping[str, str], *, now_s: float, now: datetime
+    ) -> None:
+        """Take the limits out of an answer's headers, whatever its status."""
+        quotas = cooldown.read_quotas(headers, now)
+        if not quotas:
+            return
+        health = self.model(candidate, now_s)
+        health.quotas, health.quotas_at_s = quotas, now_s
+        health.quota_left = cooldown.share_left(quotas)
+        wait_s = cooldown.exhausted_for_s(quotas)
+        if wait_s > 0 and candidate.resilience.cooldown.rate_limited_s is None:
+            health.limited_until_s = max(health.limited_until_s, now_s + wait_s)
+            _settle(health, candidate.resilience.breaker, now_s)
+
+    def remember_good(self, combo: str, model: str) -> None:
+        self._good[combo] = model
+
+    def bind(self, scope: str, owner: str, key: str, until_s: float) -> None:
+        """A session stays with this candidate from now on."""
+        self.bindings[scope, owner] = Binding(key, until_s)
+        self.bindings.move_to_end((scope, owner))
+        if len(self.bindings) > MAX_SESSIONS:
+            self.bindings.popitem(last=False)
+
+    def touch_session(
+        self, session: str, key: str | None, candidate: Candidate, now_s: float
+    ) -> None:
+        """A request of a session was served; what `/api/sessions` shows."""
+        owner = f"{key or ''}\n{session}"
+        row = self.sessions.get(owner)
+        if row is None:
+            row = self.sessions[owner] = Session(session, key, now_s)
+            if len(self.sessions) > MAX_SESSIONS:
+                self.sessions.popitem(last=False)
+        else:
+            self.sessions.move_to_end(owner)
+        row.last_s = now_s
+        row.requests += 1
+        row.connection, row.model = candidate.connection_key, candidate.model
+
+    def budget(self, provider: str, now_s: float) -> RetryBudget:
+        """The provider's retry budget."""
+        found = self._budgets.get(provider)
+        if found is None:
+            found = self._budgets[provider] = RetryBudget(now_s)
+        return found
+
+    # Records
+
+    def model(self, candidate: Candidate, now_s: float) -> ModelHealth:
+        """The record of a candidate, made when it is first used."""
+        health = self.models.get(candidate.key)
+        if health is None:
+            health = self.models[candidate.key] = ModelHealth()
+            if len(self.models) > MAX_MODELS:
+                self._forget_oldest()
+        health.seen_s = now_s
+        return health
+
+    def connection(self, candidate: Candidate, now_s: float) -> ConnectionHealth:
+        """The record of a candidate's connection."""
+        health = self.connections.get(candidate.connection_key)
+        if health is None:
+            health = self.connections[candidate.connection_key] = ConnectionHealth()
+        health.seen_s = now_s
+        return health
+
+    def _forget_oldest(self) -> None:
+        """Drop the oldest idle records of models that no file declares, an eighth at a time."""
+        idle = [
+            (health.seen_s, key)
+            for key, health in self.models.items()
+            if not health.in_flight and key not in self._declared
+        ]
+        for _, key in sorted(idle)[: MAX_MODELS // 8]:
+            del self.models[key]
+
+    def adopt(self, index: ModelIndex) -> None:
+        """A new snapshot serves from now on: what it no longer has is forgotten, the rest stays.
+
+        A connection whose credential or address changed starts with a clean record: what was
+        learned speaks of another account. Requests still running on the old snapshot end well;
+        their records are made anew and go with the next snapshot.
+        """
+        self._declared = frozenset(candidate.key for candidate in index.candidates())
+        identities = {
+            f"{provider.id}/{connection.id}": (
+                connection.base_url or provider.base_url,
+                provider.format,
+                connection.api_key,
+            )
+            for provider in index.providers.values()
+            for connection in provider.connections.values()
+        }
+        for key, identity in self._identities.items():
+            if identities.get(key) != identity:
+                self._forget_connection(key)
+        self._identities = identities
+        names = set(index.combos) | set(index.leaves)
+        for table in (self._turns, self._decks, self._good):
+            for name in [name for name in table if name not in names]:
+                del table[name]
+        for provider in [name for name in self._budgets if name not in index.providers]:
+            del self._budgets[provider]
+
+    def _forget_connection(self, key: str) -> None:
+        self.connections.pop(key, None)
+        prefix = f"{key}/"
+        for name in [name for name in self.models if name.startswith(prefix)]:
+            del self.models[name]
+
+    def reset(self) -> int:
+        """Close every breaker and end every rest; how many records that changed."""
+        changed = 0
+        for health in self.models.values():
+            if health.breaker != breaker.CLOSED or health.blocked_until_s or health.rests_until_s:
+                changed += 1
+            health.breaker = breaker.CLOSED
+            health.blocked_until_s = health.limited_until_s = 0.0
+            health.refused_until_s = health.rests_until_s = 0.0
+        for connection in self.connections.values():
+            changed += connection.blocked_until_s > 0
+            connection.blocked_until_s = 0.0
+        return changed
+
+
+def _limited_for_s(
+    settings: CooldownSettings, health: ModelHealth, failure: Failure, now_s: float
+) -> float:
+    """As long as the config fixes, else as the provider said, in this answer or its headers."""
+    if settings.rate_limited_s is not None:
+        return settings.rate_limited_s
+    if failure.retry_after_s is not None:
+        return failure.retry_after_s
+    told_s = health.limited_until_s - now_s
+    return told_s if told_s > 0 else DEFAULT_LIMITED_S
+
+
+def _settle(health: ModelHealth, settings: BreakerSettings, now_s: float) -> None:
+    """Keep the one number that planners look at in step with what it is made of."""
+    state = health.breaker
+    until_s = 0.0
+    if not isinstance(state, breaker.Closed):
+        until_s = breaker.blocked_until_s(state, settings, now_s)
+        half_open = isinstance(state, breaker.HalfOpen)
+        health.blocked_by = "breaker half-open, probe under way" if half_open else "breaker open"
+    if health.limited_until_s > until_s:
+        until_s, health.blocked_by = health.limited_until_s, "rate limited"
+    if health.refused_until_s > until_s:
+        until_s, health.blocked_by = health.refused_until_s, "refused for this credential"
+    health.blocked_until_s = until_s

@@ -1,0 +1,168 @@
+"""What a failed attempt means: who may be tried next, and what is learned about whom.
+
+| failure | same connection again | next connection | next target | learned |
+|---|---|---|---|---|
+| rate_limit (429) | after its wait | yes | `429` | connection rests for this model, as told |
+| overloaded, upstream, unavailable (5xx) | after backoff | yes | `5xx` | breaker, short rest |
+| connection, cut before the first byte | after backoff | yes | `connection` | breaker, short rest |
+| timeout | no | yes | `timeout` | breaker, short rest |
+| authentication, permission (401, 403) | no | yes | always | connection rests long |
+| budget (402) | no | yes | `budget` | connection rests long if a provider said it |
+| context_length | no | no | larger window only | nothing |
+| all else (4xx, content_filter) | no | no | its status, `4xx`, kind or `contains:` | nothing |
+
+A client's mistake is not tried again elsewhere, unless the combo lists it: it would fail there too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from random import Random
+from typing import Final, Literal
+
+from msgspec import Struct
+
+from omniroute.config.model import Retry
+from omniroute.errors import (
+    Kind,
+    UpstreamConnectError,
+    UpstreamCutError,
+    UpstreamError,
+    UpstreamStatusError,
+    UpstreamTimeoutError,
+)
+from omniroute.translation.values import Failure
+
+Blame = Literal["nobody", "provider", "quota", "credential", "model"]
+"""Whose health a failure speaks of."""
+
+FALLBACK_CLASSES: Final = frozenset(
+    {"429", "4xx", "5xx", "timeout", "connection", "budget", "content_filter"}
+)
+"""Words of `fallback_on` besides single statuses (`404`) and `contains:TEXT`."""
+
+_PASSING: Final[frozenset[Kind]] = frozenset(
+    {"rate_limit", "overloaded", "upstream", "unavailable", "connection"}
+)
+_BLAME: Final[dict[Kind, Blame]] = {
+    "rate_limit": "quota",
+    "overloaded": "provider",
+    "upstream": "provider",
+    "unavailable": "provider",
+    "connection": "provider",
+    "timeout": "provider",
+    "authentication": "credential",
+    "budget": "credential",
+    "permission": "model",
+}
+_OURS: Final[frozenset[Kind]] = frozenset({"authentication", "permission"})
+"""Between the gateway and the provider; no client can do anything about them."""
+
+
+class Verdict(Struct, frozen=True, kw_only=True):
+    """What may come next. `again`: the same connection may do better later."""
+
+    blame: Blame
+    again: bool = False
+    next_connection: bool = False
+    next_target: bool = False
+    larger_window: bool = False
+
+
+def classify(failure: Failure, fallback_on: Iterable[str], *, answered: bool = True) -> Verdict:
+    """Judge one failure. `answered`: the provider said it, its status is real."""
+    kind = failure.kind
+    blame = _BLAME.get(kind, "nobody")
+    if kind == "context_length":
+        return Verdict(blame="nobody", larger_window=True)
+    listed = any(_matches(rule, failure, answered=answered) for rule in fallback_on)
+    if blame == "nobody":
+        return Verdict(blame="nobody", next_target=listed)
+    if kind == "budget" and not answered:
+        blame = "nobody"
+    return Verdict(
+        blame=blame,
+        again=kind in _PASSING,
+        next_connection=True,
+        next_target=listed or kind in _OURS,
+    )
+
+
+def _matches(rule: str, failure: Failure, *, answered: bool) -> bool:
+    kind, status = failure.kind, failure.status
+    if rule.startswith("contains:"):
+        text = rule.removeprefix("contains:").strip().lower()
+        return text in failure.message.lower() or text == (failure.code or "").lower()
+    if rule == "429":
+        return kind == "rate_limit" or status == 429
+    if rule == "5xx":
+        return kind in ("overloaded", "upstream", "unavailable") or (answered and status >= 500)
+    if rule == "connection":
+        # A cut before the first byte is a broken connection as much as a broken answer.
+        return kind == "connection" or (kind == "upstream" and not answered)
+    if rule == "4xx":
+        return answered and 400 <= status < 500
+    if rule.isdigit():
+        return answered and status == int(rule)
+    return rule == kind
+
+
+def failure_of(error: UpstreamError) -> Failure:
+    """An exception of the transport as a failure; its text stays in the log, not in answers."""
+    match error:
+        case UpstreamStatusError():
+            return Failure(kind="upstream", status=error.status, message=str(error))
+        case UpstreamTimeoutError():
+            words = {
+                "connect": "could not be reached in time",
+                "first_byte": "did not start to answer in time",
+                "idle": "fell silent",
+                "total": "did not finish in time",
+            }
+            message = f"the provider {words[error.phase]}"
+        case UpstreamConnectError():
+            message = "the provider could not be reached"
+        case UpstreamCutError():
+            message = "the provider's answer was cut off or unreadable"
+        case _:
+            message = "the provider failed"
+    return Failure(kind=error.kind, status=504 if error.kind == "timeout" else 502, message=message)
+
+
+def backoff_s(retry: Retry, tries: int, rng: Random) -> float:
+    """Wait before try number `tries` + 1: exponential, jittered over its upper half."""
+    step: float = min(retry.base_s * 2.0 ** min(tries - 1, 30), retry.max_interval_s)
+    return step * (0.5 + rng.random() / 2)
+
+
+class RetryBudget:
+    """Repeats of a request at the same provider: a share of the traffic, and a floor per second.
+
+    Only the same connection asked again is charged: another connection or provider has not seen
+    the request yet, and breakers keep a failing one from being asked at all.
+    """
+
+    __slots__ = ("_at_s", "_tokens")
+
+    SHARE: Final = 0.2
+    FLOOR_PER_S: Final = 1.0
+    CAPACITY: Final = 20.0
+
+    def __init__(self, now_s: float) -> None:
+        self._tokens = self.CAPACITY / 2
+        self._at_s = now_s
+
+    def earn(self) -> None:
+        """A request came in."""
+        self._tokens = min(self._tokens + self.SHARE, self.CAPACITY)
+
+    def spend(self, now_s: float) -> bool:
+        """Take one retry, if there is one."""
+        self._tokens = min(
+            self._tokens + max(now_s - self._at_s, 0.0) * self.FLOOR_PER_S, self.CAPACITY
+        )
+        self._at_s = now_s
+        if self._tokens < 1.0:
+            return False
+        self._tokens -= 1.0
+        return True
