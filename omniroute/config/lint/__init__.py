@@ -1,0 +1,1 @@
+"""Semantic rules: what a schema cannot see; one function and one code each."""

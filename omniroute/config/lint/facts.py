@@ -1,0 +1,52 @@
+"""What a rule may look at: the built config, the tree with its positions, and the world's facts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from datetime import datetime
+
+from msgspec import Struct
+
+from omniroute.config.diagnostics import Diagnostic, Path
+from omniroute.config.model import Config, Mark
+from omniroute.config.preset import Preset
+from omniroute.config.yamltree import Map, Node, find, key_mark, value_mark
+
+
+class Facts(Struct, frozen=True, kw_only=True):
+    """`config` is built from `valid`; `declared` also holds what the schema refused.
+
+    A rule that says "there is no such name" looks in `declared`, so that one wrong entry does not
+    bring a second finding wherever it is named; and stays silent unless `complete`.
+    """
+
+    config: Config
+    declared: Map
+    valid: Map
+    complete: bool
+    presets: Mapping[str, Preset]
+    formats: Collection[str] | None
+    now: datetime
+    exists: Callable[[str], bool]
+
+    def has(self, path: Path) -> bool:
+        """Whether the file says anything at `path`, as opposed to a default or a preset."""
+        return find(self.valid, path) is not None
+
+    def node(self, path: Path) -> Node | None:
+        return find(self.valid, path)
+
+    def key_mark(self, path: Path) -> Mark:
+        """Where the key (or list item) at `path` stands, or the nearest thing above it."""
+        return key_mark(self.valid, path)
+
+    def value_mark(self, path: Path) -> Mark:
+        return value_mark(self.valid, path)
+
+    def names(self, section: str) -> tuple[str, ...]:
+        """Ids declared in a section, refused entries included."""
+        node = self.declared.get(section)
+        return tuple(node.entries) if isinstance(node, Map) else ()
+
+
+Rule = Callable[[Facts], Iterator[Diagnostic]]

@@ -1,0 +1,52 @@
+"""All rules in one list. To add one: write the function beside its kin, name it here.
+
+A rule takes Facts and yields diagnostics of one code; the code's text goes into
+`omniroute/config/codes.yaml`, and `tests/golden/config/lint/<code>/` gets a good.yaml and a
+bad.yaml whose `# expect:` comments say where the findings are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from omniroute.config.diagnostics import Diagnostic
+from omniroute.config.lint import access, addresses, providers, secrets, timing
+from omniroute.config.lint.facts import Facts, Rule
+
+RULES: Final[tuple[Rule, ...]] = (
+    access.open_to_the_network,
+    access.open_management,
+    access.keys_not_asked_for,
+    access.no_key_can_pass,
+    access.expired_key,
+    access.hash_used_twice,
+    access.model_glob_matches_nothing,
+    addresses.bad_network,
+    addresses.bad_listen_host,
+    addresses.bad_origin,
+    addresses.bad_base_url,
+    addresses.credentials_in_url,
+    addresses.query_in_base_url,
+    addresses.private_address,
+    addresses.base_url_convention,
+    addresses.key_over_plain_http,
+    addresses.bad_proxy_url,
+    providers.no_providers,
+    providers.no_connection_enabled,
+    providers.no_credential,
+    providers.missing_file,
+    providers.half_a_client_certificate,
+    providers.certificate_not_checked,
+    providers.header_not_yours,
+    providers.header_value_breaks_line,
+    timing.zero_timeout,
+    timing.timeouts_do_not_fit,
+    secrets.recognised_secret,
+    secrets.literal_credential,
+)
+
+
+def run_rules(facts: Facts) -> Iterator[Diagnostic]:
+    for rule in RULES:
+        yield from rule(facts)
