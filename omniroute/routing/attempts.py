@@ -241,7 +241,7 @@ class Attempts:
     def _has_room(self, entry: _Entry, now_s: float) -> bool:
         candidate = entry.candidate
         health = self._live.connections.get(candidate.connection_key)
-        return health is None or health.has_room(candidate.resilience.queue, now_s)
+        return health is None or health.queue.has_room(candidate.resilience.queue, now_s)
 
     def _queue(self, entry: _Entry, now_s: float) -> Step | None:
         """Join the connection's queue, or pass it; None when this candidate is passed over."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from omniroute.config.model import Queue
 from omniroute.routing.breaker import CLOSED, State
 from omniroute.routing.cooldown import Quota
 from omniroute.routing.queue import ConnectionQueue
@@ -85,7 +84,3 @@ class ConnectionHealth:
         """The credential was refused or has no money left; nothing may be sent before."""
         self.blocked_by = ""
         self.seen_s = 0.0
-
-    def has_room(self, queue: Queue, now_s: float) -> bool:
-        """Whether a request could start at once."""
-        return self.queue.has_room(queue, now_s)

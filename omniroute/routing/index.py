@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Final
 
-import jmespath
-from jmespath.exceptions import JMESPathError
 from msgspec import Struct, structs
 
 from omniroute.config.model import Combo, Config, Connection, Mark, Model, Provider
 from omniroute.config.model import Target as DeclaredTarget
-from omniroute.errors import ConfigError
-from omniroute.routing.values import Branch, Candidate, Child, Condition, Hop, Leaf
+from omniroute.errors import ConfigError, ExpressionError
+from omniroute.expr.compile import compile_expression
+from omniroute.routing.values import Branch, Candidate, Child, Hop, Leaf, Option
 
 MAX_HOPS: Final = 16  # an alias chain longer than this is a mistake, not a design
 
@@ -119,8 +119,8 @@ def _compile_combo(
 
 def _child(node: Leaf | Branch, target: DeclaredTarget, at: int, mark: Mark | None) -> Child:
     try:
-        when = compile_condition(target.when) if target.when else None
-    except ValueError as error:
+        when = compile_expression(target.when) if target.when else None
+    except ExpressionError as error:
         raise ConfigError(f"{mark}: `when` does not compile: {error}") from error
     return Child(
         node=node,
@@ -130,6 +130,11 @@ def _child(node: Leaf | Branch, target: DeclaredTarget, at: int, mark: Mark | No
         when=when,
         when_text=target.when,
         mark=mark,
+        option=(
+            Option(at, target.weight, node.candidates)
+            if isinstance(node, Leaf) and len(node.candidates) == 1
+            else None
+        ),
     )
 
 
@@ -177,6 +182,7 @@ def _candidate(
             if connection.enabled
             else f"connection {connection_key} is disabled"
         ),
+        kind=declared.kind if declared is not None else None,
         window=declared.context_window if declared is not None else None,
         capabilities=frozenset(known) if known is not None else None,
         input_nanousd=price.input_nanousd if price is not None else None,
@@ -217,18 +223,16 @@ def compile_patterns(aliases: Mapping[str, str]) -> tuple[Pattern, ...]:
     return tuple(sorted(found, key=lambda pattern: -pattern.literal))
 
 
+@lru_cache(maxsize=4096)  # keys share few lists of globs; bounded across reloads
+def compile_globs(globs: tuple[str, ...]) -> re.Pattern[str]:
+    """Matches whole names that any of the globs covers."""
+    return re.compile("|".join(pattern_regex(glob).pattern for glob in globs), re.DOTALL)
+
+
 def pattern_regex(pattern: str) -> re.Pattern[str]:
     """`*` any run, `?` one character, all else literal; the first `*` is group 1."""
     parts = ("(.*)" if char == "*" else "." if char == "?" else re.escape(char) for char in pattern)
     return re.compile("".join(parts), re.DOTALL)
-
-
-def compile_condition(text: str) -> Condition:
-    """A target's `when`; ValueError when it is no JMESPath."""
-    try:
-        return jmespath.compile(text).search
-    except JMESPathError as error:
-        raise ValueError(str(error)) from error
 
 
 def find_name(index: ModelIndex, name: str) -> Found | None:

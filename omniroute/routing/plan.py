@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from enum import Enum
 from random import Random
 from typing import Final
 
 from msgspec import Struct
 
 from omniroute.config.model import Mark, ModelKind
-from omniroute.errors import RequestError
-from omniroute.routing.strategies import BALANCES, SPREADING, STRATEGIES, Option, Turn
-from omniroute.routing.values import Branch, Candidate, Child, Leaf, Resolved
+from omniroute.errors import ExpressionError, RequestError
+from omniroute.routing.strategies import BALANCES, SPREADING, STRATEGIES, Turn
+from omniroute.routing.values import Branch, Candidate, Child, Leaf, Option, Resolved
 from omniroute.routing.view import LiveView
 
 _NOBODY: Final = ""
@@ -150,6 +151,18 @@ def _to_front(ready: list[Candidate], key: str) -> bool:
     return False
 
 
+class Check(Enum):
+    """Whether a candidate can be tried now."""
+
+    READY = 1
+    RESTS = 2
+    OUT = 3
+
+
+_READY: Final = Check.READY  # global look-ups: an enum's member costs twice as much each time
+_RESTS: Final = Check.RESTS
+
+
 class _Planner:
     """One request's walk down a combo. Collects what it leaves out, with reasons."""
 
@@ -170,8 +183,23 @@ class _Planner:
         return [e.candidate for e in self.excluded if e.candidate and e.reason is TOO_SMALL]
 
     def order(self, node: Leaf | Branch, *, chosen: bool = False) -> _Order:
-        """Candidates to try, and those that rest, each in order."""
-        return self._leaf(node, chosen=chosen) if isinstance(node, Leaf) else self._branch(node)
+        """Candidates to try, and those that rest, each in order.
+
+        `chosen`: by us for a combo, so what cannot serve is left out; else the client asked for it.
+        """
+        if isinstance(node, Branch):
+            return self._branch(node)
+        options: list[Option] = []
+        resting: list[Candidate] = []
+        for at, candidate in enumerate(node.candidates):
+            check = self._check(candidate, chosen=chosen)
+            if check is _READY:
+                options.append(Option(at, candidate.connection.weight, (candidate,)))
+            elif check is _RESTS:
+                resting.append(candidate)
+        if len(options) > 1:
+            return self._balance(node, options), resting
+        return [option.group[0] for option in options], resting
 
     def _branch(self, branch: Branch) -> _Order:
         options: list[Option] = []
@@ -179,50 +207,53 @@ class _Planner:
         for child in branch.children:
             if child.when is not None and not self._holds(child):
                 continue
-            ready, tired = self.order(child.node, chosen=True)
-            if ready:
-                options.append(Option(child.index, child.weight, ready))
-            resting += tired
+            option = child.option
+            if option is None:
+                ready, tired = self.order(child.node, chosen=True)
+                if ready:
+                    options.append(Option(child.index, child.weight, tuple(ready)))
+                resting += tired
+                continue
+            check = self._check(option.group[0], chosen=True)
+            if check is _READY:
+                options.append(option)
+            elif check is _RESTS:
+                resting.append(option.group[0])
         if len(options) > 1:
-            options = STRATEGIES[branch.combo.strategy](
-                options, self._turn(branch.combo.id, len(branch.children))
-            )
+            options = STRATEGIES[branch.combo.strategy](options, self._turn(branch.combo.id))
         return [candidate for option in options for candidate in option.group], resting
 
-    def _leaf(self, leaf: Leaf, *, chosen: bool) -> _Order:
-        """`chosen`: by us for a combo, so what cannot serve is left out; else the client asked."""
-        options: list[Option] = []
-        resting: list[Candidate] = []
-        now_s, models = self._now_s, self._models
-        for at, candidate in enumerate(leaf.candidates):
-            if candidate.unavailable is not None or (chosen and not self._fits(candidate)):
-                self._leave_out_for_good(candidate)
-                continue
-            connection = self._connections.get(candidate.connection_key)
-            if connection is not None and connection.blocked_until_s > now_s:
-                self._leave_out(candidate, connection.blocked_by, connection.blocked_until_s)
-                continue
-            health = models.get(candidate.key)
-            if health is not None:
-                if health.blocked_until_s > now_s:
-                    self._leave_out(
-                        candidate,
-                        health.blocked_by,
-                        health.blocked_until_s,
-                        waits_for_quota=health.limited_until_s >= health.blocked_until_s,
-                    )
-                    continue
-                if health.rests_until_s > now_s:
-                    resting.append(candidate)
-                    continue
-            options.append(Option(at, candidate.connection.weight, [candidate]))
-        if len(options) > 1:
-            return self._balance(leaf, options), resting
-        return (options[0].group if options else []), resting
+    def _check(self, candidate: Candidate, *, chosen: bool) -> Check:
+        facts, now_s = self._facts, self._now_s
+        if candidate.unavailable is not None:
+            return self._leave_out(candidate, candidate.unavailable)
+        if chosen:
+            window, capabilities = candidate.window, candidate.capabilities
+            if window is not None and facts.input_tokens > window:
+                return self._leave_out(candidate, TOO_SMALL)
+            if capabilities is not None and not facts.needs <= capabilities:
+                lacking = ", ".join(sorted(facts.needs - capabilities))
+                return self._leave_out(candidate, f"lacks {lacking}")
+            if candidate.kind is not None and candidate.kind != facts.kind:
+                return self._leave_out(candidate, f"is no {facts.kind} model")
+        connection = self._connections.get(candidate.connection_key)
+        if connection is not None and connection.blocked_until_s > now_s:
+            return self._leave_out(candidate, connection.blocked_by, connection.blocked_until_s)
+        health = self._models.get(candidate.key)
+        if health is None:
+            return _READY
+        if health.blocked_until_s > now_s:
+            return self._leave_out(
+                candidate,
+                health.blocked_by,
+                health.blocked_until_s,
+                waits_for_quota=health.limited_until_s >= health.blocked_until_s,
+            )
+        return _RESTS if health.rests_until_s > now_s else _READY
 
     def _balance(self, leaf: Leaf, options: list[Option]) -> list[Candidate]:
         balance = leaf.provider.balance
-        ordered = BALANCES[balance](options, self._turn(leaf.id, len(leaf.candidates)))
+        ordered = BALANCES[balance](options, self._turn(leaf.id))
         ready = [option.group[0] for option in ordered]
         if self._facts.session is not None and balance in SPREADING:
             key = self._live.bound(leaf.id, session_owner(self._facts), self._now_s)
@@ -230,7 +261,7 @@ class _Planner:
                 _to_front(ready, key)
         return ready
 
-    def _turn(self, name: str, members: int) -> Turn:
+    def _turn(self, name: str) -> Turn:
         return Turn(
             name=name,
             live=self._live,
@@ -238,22 +269,12 @@ class _Planner:
             rng=self._rng,
             input_tokens=self._facts.input_tokens,
             output_tokens=self._facts.output_tokens,
-            members=members,
-        )
-
-    def _fits(self, candidate: Candidate) -> bool:
-        facts = self._facts
-        capabilities, window = candidate.capabilities, candidate.window
-        return (
-            (window is None or facts.input_tokens <= window)
-            and (capabilities is None or facts.needs <= capabilities)
-            and (candidate.declared is None or candidate.declared.kind == facts.kind)
         )
 
     def _holds(self, child: Child) -> bool:
         try:
             held = child.when is None or child.when(self._facts.document)
-        except (ValueError, TypeError, ArithmeticError) as error:
+        except ExpressionError as error:
             reason = f"`when` failed: {error}"
         else:
             # JMESPath's own rule: false, null and what is empty do not hold; 0 does.
@@ -263,30 +284,14 @@ class _Planner:
         self.excluded.append(Excluded(target=child.target, reason=reason, mark=child.mark))
         return False
 
-    def _leave_out_for_good(self, candidate: Candidate) -> None:
-        facts = self._facts
-        if candidate.unavailable is not None:
-            reason = candidate.unavailable
-        elif candidate.declared is not None and candidate.declared.kind != facts.kind:
-            reason = f"is no {facts.kind} model"
-        elif candidate.capabilities is not None and not facts.needs <= candidate.capabilities:
-            reason = f"lacks {', '.join(sorted(facts.needs - candidate.capabilities))}"
-        else:
-            reason = TOO_SMALL
-        self.excluded.append(
-            Excluded(
-                target=describe(candidate), reason=reason, mark=candidate.mark, candidate=candidate
-            )
-        )
-
     def _leave_out(
         self,
         candidate: Candidate,
         reason: str,
-        until_s: float,
+        until_s: float | None = None,
         *,
         waits_for_quota: bool = False,
-    ) -> None:
+    ) -> Check:
         self.excluded.append(
             Excluded(
                 target=describe(candidate),
@@ -297,6 +302,7 @@ class _Planner:
                 candidate=candidate,
             )
         )
+        return Check.OUT
 
 
 _Order = tuple[list[Candidate], list[Candidate]]

@@ -62,6 +62,8 @@ class ConnectionQueue:
         limit = queue.max_concurrent
         if limit > 0 and (self.in_flight >= limit or self._waiting):
             return False
+        if queue.min_gap_s <= 0 and queue.requests_per_minute <= 0:
+            return True
         return self._start_s(queue, now_s) <= now_s
 
     def reserve(self, queue: Queue, now_s: float) -> Go | Ticket | Full:

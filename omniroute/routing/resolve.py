@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
-from fnmatch import fnmatchcase
 from typing import Literal
 
 from msgspec import Struct
 
 from omniroute.config.model import ModelKind
 from omniroute.errors import RequestError
-from omniroute.routing.index import ModelIndex, find_name, split_provider
+from omniroute.routing.index import ModelIndex, compile_globs, find_name, split_provider
 from omniroute.routing.values import Branch, Leaf, Resolved
 
 
@@ -102,7 +101,8 @@ def allowed(index: ModelIndex, globs: Sequence[str], resolved: Resolved) -> bool
         model = resolved.id.removeprefix(f"{resolved.node.provider.id}/")
         if index.bare.get(model) == (resolved.id,):
             names.append(model)
-    return any(fnmatchcase(name, glob) for glob in globs for name in names)
+    covers = compile_globs(tuple(globs)).fullmatch
+    return any(covers(name) is not None for name in names)
 
 
 def list_models(index: ModelIndex, globs: Sequence[str] = ()) -> tuple[Listed, ...]:

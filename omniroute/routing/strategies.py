@@ -15,22 +15,11 @@ from typing import Final
 from msgspec import Struct
 
 from omniroute.config.model import Balance, StrategyName
-from omniroute.routing.values import Candidate
+from omniroute.routing.values import Candidate, Option
 from omniroute.routing.view import LiveView
 
 _UNKNOWN_LATENCY_S: Final = 0.0  # an untried target is assumed fast, so that it gets tried
 _MIN_LATENCY_S: Final = 0.001  # keeps a product of load and latency from vanishing
-
-
-class Option:
-    """One row of a combo (or one connection): the candidates behind it, the first one best."""
-
-    __slots__ = ("at", "group", "weight")
-
-    def __init__(self, at: int, weight: int, group: list[Candidate]) -> None:
-        self.at = at
-        self.weight = weight
-        self.group = group
 
 
 class Turn(Struct, frozen=True, kw_only=True):
@@ -43,8 +32,6 @@ class Turn(Struct, frozen=True, kw_only=True):
     rng: Random
     input_tokens: int
     output_tokens: int
-    members: int
-    """How many rows were declared, tried now or not."""
 
 
 Strategy = Callable[[list[Option], Turn], list[Option]]
@@ -66,12 +53,8 @@ def weighted(options: list[Option], turn: Turn) -> list[Option]:
     Sorting by an exponential draw with rate `weight` is exactly that (Efraimidis and Spirakis).
     Weight 0 is used only when nothing else is left.
     """
-    draw = turn.rng.random
-
-    def key(option: Option) -> float:
-        return -math.log(1.0 - draw()) / option.weight if option.weight > 0 else math.inf
-
-    return sorted(options, key=key)
+    draw, log = turn.rng.random, math.log
+    return sorted(options, key=lambda o: -log(1.0 - draw()) / o.weight if o.weight else math.inf)
 
 
 def round_robin(options: list[Option], turn: Turn) -> list[Option]:
@@ -82,7 +65,8 @@ def round_robin(options: list[Option], turn: Turn) -> list[Option]:
 
 def random_order(options: list[Option], turn: Turn) -> list[Option]:
     """Any order, all equally likely."""
-    return turn.rng.sample(options, len(options))
+    draw = turn.rng.random
+    return sorted(options, key=lambda _: draw())
 
 
 def strict_random(options: list[Option], turn: Turn) -> list[Option]:
@@ -95,15 +79,15 @@ def strict_random(options: list[Option], turn: Turn) -> list[Option]:
 
 def least_used(options: list[Option], turn: Turn) -> list[Option]:
     """Fewest requests recently."""
-    models, now_s = turn.live.models, turn.now_s
+    find, now_s = turn.live.models.get, turn.now_s
 
     def uses(option: Option) -> float:
-        total = 0.0
-        for candidate in option.group:
-            health = models.get(candidate.key)
-            if health is not None:
-                total += health.recent_uses(now_s)
-        return round(total, 6)  # equal use must compare equal, so that the order declared decides
+        if len(option.group) == 1:
+            health = find(option.group[0].key)
+            return 0.0 if health is None else round(health.recent_uses(now_s), 6)
+        found = [find(candidate.key) for candidate in option.group]
+        # Rounded, so that equal use compares equal and the order declared decides.
+        return round(sum(health.recent_uses(now_s) for health in found if health), 6)
 
     return sorted(options, key=uses)
 
@@ -132,20 +116,24 @@ def fill_first(options: list[Option], turn: Turn) -> list[Option]:
 
 
 def _has_room(candidate: Candidate, turn: Turn) -> bool:
+    queue = candidate.resilience.queue
+    if queue.max_concurrent <= 0 and queue.requests_per_minute <= 0 and queue.min_gap_s <= 0:
+        return True
     connection = turn.live.connections.get(candidate.connection_key)
-    return connection is None or connection.has_room(candidate.resilience.queue, turn.now_s)
+    return connection is None or connection.queue.has_room(queue, turn.now_s)
 
 
 def power_of_two(options: list[Option], turn: Turn) -> list[Option]:
     """Two drawn at random, the less loaded one first; the rest by load."""
     if len(options) < 2:
         return options
-    one, two = turn.rng.sample(options, 2)
-    first = one if load(one, turn) <= load(two, turn) else two
-    rest = sorted(
-        (option for option in options if option is not first), key=lambda option: load(option, turn)
-    )
-    return [first, *rest]
+    draw, size = turn.rng.random, len(options)
+    one = int(draw() * size)
+    two = (one + 1 + int(draw() * (size - 1))) % size
+    loads = [load(option, turn) for option in options]
+    first = one if loads[one] <= loads[two] else two
+    rest = sorted((at for at in range(size) if at != first), key=loads.__getitem__)
+    return [options[first], *(options[at] for at in rest)]
 
 
 def load(option: Option, turn: Turn) -> float:
@@ -178,17 +166,17 @@ def auto(options: list[Option], turn: Turn) -> list[Option]:
     """
     if len(options) < 2:
         return options
+    find = turn.live.models.get
     costs = [cost_nanousd(option.group[0], turn) for option in options]
     loads = [load(option, turn) for option in options]
     cheapest, fastest = min(costs), min(loads)
-    scores: dict[int, float] = {}
+    scores: list[float] = []
     for option, cost, busy in zip(options, costs, loads, strict=True):
-        health = turn.live.models.get(option.group[0].key)
-        good = health.score if health is not None else 1.0
-        left = health.quota_left if health is not None else 1.0
-        cheap = _share(cheapest, cost)
-        scores[option.at] = 0.4 * good + 0.25 * (fastest / busy) + 0.2 * cheap + 0.15 * left
-    return sorted(options, key=lambda option: -scores[option.at])
+        health = find(option.group[0].key)
+        known = 0.55 if health is None else 0.4 * health.score + 0.15 * health.quota_left
+        scores.append(-known - 0.25 * fastest / busy - 0.2 * _share(cheapest, cost))
+    order = sorted(range(len(options)), key=scores.__getitem__)
+    return [options[at] for at in order]
 
 
 def _share(best: float, value: float) -> float:

@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from omniroute.config.model import Combo, Connection, Mark, Model, Provider, Resilience
+from omniroute.config.model import Combo, Connection, Mark, Model, ModelKind, Provider, Resilience
 
 Condition = Callable[[Mapping[str, object]], Any]
 """A compiled `when`; what it returns is judged by JMESPath's own rule of truth."""
@@ -42,6 +42,7 @@ class Candidate(Struct, frozen=True, kw_only=True):
     """Where the target stands: in the combo's list, else the alias, else the provider."""
     unavailable: str | None = None
     """Why it can never be tried under this snapshot (disabled, secret missing)."""
+    kind: ModelKind | None = None
     window: int | None = None
     capabilities: frozenset[str] | None = None
     input_nanousd: int | None = None
@@ -57,6 +58,16 @@ class Leaf(Struct, frozen=True, kw_only=True):
     candidates: tuple[Candidate, ...]
 
 
+class Option(Struct, frozen=True):
+    """One row of a combo, or one connection of a leaf, as a strategy orders it."""
+
+    at: int
+    """Its place among what was declared."""
+    weight: int
+    group: tuple[Candidate, ...]
+    """The candidates behind it, the first one best; never empty."""
+
+
 class Child(Struct, frozen=True, kw_only=True):
     """One row of a combo's `targets`."""
 
@@ -68,6 +79,8 @@ class Child(Struct, frozen=True, kw_only=True):
     when: Condition | None = None
     when_text: str | None = None
     mark: Mark | None = None
+    option: Option | None = None
+    """Made ahead for a model with one connection, which is the usual case."""
 
 
 class Branch(Struct, frozen=True, kw_only=True):
