@@ -12,6 +12,7 @@ OmnirouteError
 ├── ExpressionError        a JMESPath expression is wrong, or met a value of the wrong type
 ├── TableError             a translation table cannot be used; carries its diagnostics
 ├── TranslationError       a body cannot be expressed in the other format
+├── StateError             the shared state cannot be reached or started
 ├── LedgerError            usage data cannot be read or written
 │   └── LedgerBusyError        another process has the database file open; later it may work
 └── UsageError             the command line was used wrongly (exit 2)
@@ -180,6 +181,10 @@ class TranslationError(OmnirouteError):
         super().__init__(message)
         self.message = message
         self.param = param
+
+
+class StateError(OmnirouteError):
+    """The shared state cannot be reached or started."""
 
 
 class LedgerError(OmnirouteError):

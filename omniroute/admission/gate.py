@@ -177,6 +177,17 @@ def after_shortage(
         return refuse_limit(shortage, rule.mark if rule is not None else None)
     meter = plan.book.meters[take.owner]
     budget = meter.budget
+    if shortage.away:
+        return Refuse(
+            error=RequestError(
+                "unavailable",
+                f"budget {budget.id!r} cannot be checked now: the shared store is away",
+                code="state_unavailable",
+                retry_after_s=1.0,
+            ),
+            decided_by=f"budget:{budget.id}",
+            mark=meter.mark,
+        )
     if budget.action == "degrade" and budget.degrade_to is not None:
         return replace(
             admit,

@@ -73,7 +73,10 @@ class MemoryStore:
     """See `Store`. `folder` is where it is kept across restarts."""
 
     name = "memory"
-    available = True
+
+    @property
+    def available(self) -> bool:
+        return True
 
     def __init__(self, folder: Path | None = None, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()

@@ -67,6 +67,8 @@ class Shortage(Struct, frozen=True, kw_only=True):
     """What counted against the limit: tokens, requests, slots or nano-dollars."""
     retry_after_s: float | None = None
     """None when waiting does not help or nobody can tell."""
+    away: bool = False
+    """The shared store cannot be reached and this part may not be granted without it."""
 
 
 class Spent(Struct, frozen=True, kw_only=True):
@@ -124,8 +126,11 @@ class Store(Protocol):
     """Two exist: in the process, and in a Valkey that several workers or machines share."""
 
     name: str
-    available: bool
-    """False while the shared store cannot be reached."""
+
+    @property
+    def available(self) -> bool:
+        """False while the shared store cannot be reached."""
+        ...
 
     async def take(self, claim: Claim, now_s: float) -> Taken | Shortage: ...
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
+
 from omniroute.state.store import BudgetTake, Claim, Shortage, SlotTake, Space, Taken, WindowTake
 
 NOW_S = 1_800_000_000.0
@@ -61,3 +64,12 @@ def granted(result: Taken | Shortage) -> Taken:
 def short(result: Taken | Shortage) -> Shortage:
     assert isinstance(result, Shortage), result
     return result
+
+
+async def until(check: Callable[[], Awaitable[bool]]) -> None:
+    """Wait for another process; fails loudly after twenty seconds."""
+    for _ in range(400):
+        if await check():
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError("it never came true")

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import AsyncGenerator
 
 import pytest
 
+from omniroute.state.embedded import Embedded
 from omniroute.state.memory import MemoryStore
 from omniroute.state.store import Balance, Fresh, Mismatch, Repeat, Space, Spent, Store
+from omniroute.state.valkey import ValkeyStore
 from tests.state.stores import NOW_S, SPACE, budget, claim, granted, requests, short, slot, tokens
 
 
-@pytest.fixture(params=["memory"])
+@pytest.fixture(params=["memory", "valkey"])
 async def store(request: pytest.FixtureRequest) -> AsyncGenerator[Store]:
-    made = MemoryStore()
+    if request.param == "memory":
+        made = MemoryStore()
+    else:
+        server: Embedded = request.getfixturevalue("valkey_server")
+        made = ValkeyStore(server.url, prefix=uuid.uuid4().hex)
     yield made
     await made.close()
 
