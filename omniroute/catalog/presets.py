@@ -10,7 +10,9 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from omniroute.config.model import Model, ModelKind, Price
+from omniroute.catalog.models import ModelFacts, facts_for
+from omniroute.catalog.pricing import provider_at
+from omniroute.config.model import Model, ModelKind, Price, Provider
 from omniroute.config.preset import Preset
 
 _FREE: Final = Price(
@@ -32,12 +34,25 @@ class _Entry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     models: dict[ModelKind, tuple[str, ...]] = {}
 
 
+def catalog_name(provider: Provider) -> str | None:
+    """What the catalog calls a configured provider: by its preset, wherever that is pointed, else
+    by its URL. None for a server that the catalog knows nothing about."""
+    entry = _entries().get(provider.preset or "")
+    if entry is not None:
+        return entry.catalog or provider.preset
+    return provider_at(provider.base_url)
+
+
 @cache
 def load_presets() -> Mapping[str, Preset]:
     """All shipped presets by id. Read once per process; do not change the result."""
+    return {id_: _preset(id_, entry) for id_, entry in _entries().items()}
+
+
+@cache
+def _entries() -> Mapping[str, _Entry]:
     raw = files("omniroute.catalog").joinpath("presets.yaml").read_bytes()
-    entries = msgspec.yaml.decode(raw, type=dict[str, _Entry])
-    return {id_: _preset(id_, entry) for id_, entry in entries.items()}
+    return msgspec.yaml.decode(raw, type=dict[str, _Entry])
 
 
 def _preset(id_: str, entry: _Entry) -> Preset:
@@ -51,8 +66,21 @@ def _preset(id_: str, entry: _Entry) -> Preset:
         api_key_env=entry.key_env,
         allow_private_network=entry.allow_private_network,
         models={
-            model: Model(id=model, kind=kind, price=_FREE if entry.free else None)
+            model: _model(model, kind, facts_for(entry.catalog or id_, model), free=entry.free)
             for kind, models in entry.models.items()
             for model in models
         },
+    )
+
+
+def _model(id_: str, kind: ModelKind, facts: ModelFacts | None, *, free: bool) -> Model:
+    """The price stays out, but for what costs nothing: it depends on the day (`price_for`)."""
+    facts = facts or ModelFacts()
+    return Model(
+        id=id_,
+        kind=kind,
+        context_window=facts.context_window,
+        max_output_tokens=facts.max_output_tokens,
+        capabilities=facts.capabilities,
+        price=_FREE if free else None,
     )
