@@ -7,6 +7,7 @@
             case GiveUp(error):    raise error
             case Try(candidate):   send; then exactly one of
                                    attempts.failed(failure, now_s)      → go on with next()
+                                   attempts.refused(failure, now_s)     → likewise, nothing sent
                                    attempts.succeeded(now_s)            → done
             …
     finally: attempts.close(now_s)
@@ -105,8 +106,7 @@ class _InLine:
 
 
 class Attempts:
-    """The machine. One request owns it; only `next`, `answered`, `failed`, `succeeded`, `close`
-    move it."""
+    """The machine. One request owns it; only its public methods move it."""
 
     def __init__(
         self, plan: Plan, live: LiveState, *, now_s: float, deadline_s: float, rng: Random
@@ -183,21 +183,23 @@ class Attempts:
 
     def failed(self, error: Failure | UpstreamError, now_s: float) -> None:
         """The attempt failed: a provider's answer as a `Failure`, or a transport's exception."""
+        self._end_badly(
+            error if isinstance(error, Failure) else failure_of(error), now_s, sent=True
+        )
+
+    def refused(self, failure: Failure, now_s: float) -> None:
+        """The gateway itself would not send (a budget): that says nothing about the provider."""
+        self._end_badly(failure, now_s, sent=False)
+
+    def _end_badly(self, failure: Failure, now_s: float, *, sent: bool) -> None:
         lease, entry = self._lease, self._current
         if lease is None or entry is None:
             return
-        answered = isinstance(error, Failure)
-        failure = error if isinstance(error, Failure) else failure_of(error)
-        verdict = classify(failure, self.plan.fallback_on, answered=answered)
-        self._live.failed(lease, failure, verdict.blame, now_s)
+        verdict = classify(failure, self.plan.fallback_on)
+        self._live.failed(lease, failure, verdict.blame if sent else "nobody", now_s)
         self._release()
         self.tried.append(
-            Tried(
-                candidate=entry.candidate,
-                failure=failure,
-                began_s=lease.began_s,
-                ended_s=now_s,
-            )
+            Tried(candidate=entry.candidate, failure=failure, began_s=lease.began_s, ended_s=now_s)
         )
         if lease.health.blocked_until_s > now_s:
             self._retry_at_s.append(lease.health.blocked_until_s)

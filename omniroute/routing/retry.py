@@ -4,13 +4,14 @@
 |---|---|---|---|---|
 | rate_limit (429) | after its wait | yes | `429` | connection rests for this model, as told |
 | overloaded, upstream, unavailable (5xx) | after backoff | yes | `5xx` | breaker, short rest |
-| connection, cut before the first byte | after backoff | yes | `connection` | breaker, short rest |
+| connection, answer cut at its start | after backoff | yes | `connection` | breaker, short rest |
 | timeout | no | yes | `timeout` | breaker, short rest |
 | authentication, permission (401, 403) | no | yes | always | connection rests long |
-| budget (402) | no | yes | `budget` | connection rests long if a provider said it |
+| budget (402) | no | yes | `budget` | connection rests long |
 | context_length | no | no | larger window only | nothing |
 | all else (4xx, content_filter) | no | no | its status, `4xx`, kind or `contains:` | nothing |
 
+What the gateway itself refuses for one target (a budget) is judged likewise, and teaches nothing.
 A client's mistake is not tried again elsewhere, unless the combo lists it: it would fail there too.
 """
 
@@ -24,6 +25,7 @@ from msgspec import Struct
 
 from omniroute.config.model import Retry
 from omniroute.errors import (
+    STATUS,
     Kind,
     UpstreamConnectError,
     UpstreamCutError,
@@ -55,6 +57,8 @@ _BLAME: Final[dict[Kind, Blame]] = {
     "budget": "credential",
     "permission": "model",
 }
+_SERVER_SIDE: Final[frozenset[Kind]] = frozenset({"overloaded", "upstream", "unavailable"})
+CUT: Final = "upstream_cut"
 _OURS: Final[frozenset[Kind]] = frozenset({"authentication", "permission"})
 """Between the gateway and the provider; no client can do anything about them."""
 
@@ -69,17 +73,15 @@ class Verdict(Struct, frozen=True, kw_only=True):
     larger_window: bool = False
 
 
-def classify(failure: Failure, fallback_on: Iterable[str], *, answered: bool = True) -> Verdict:
-    """Judge one failure. `answered`: the provider said it, its status is real."""
+def classify(failure: Failure, fallback_on: Iterable[str]) -> Verdict:
+    """Judge one failure by its kind; `fallback_on` is the combo's list."""
     kind = failure.kind
-    blame = _BLAME.get(kind, "nobody")
     if kind == "context_length":
         return Verdict(blame="nobody", larger_window=True)
-    listed = any(_matches(rule, failure, answered=answered) for rule in fallback_on)
+    listed = any(matches(rule, failure) for rule in fallback_on)
+    blame = _BLAME.get(kind, "nobody")
     if blame == "nobody":
         return Verdict(blame="nobody", next_target=listed)
-    if kind == "budget" and not answered:
-        blame = "nobody"
     return Verdict(
         blame=blame,
         again=kind in _PASSING,
@@ -88,7 +90,8 @@ def classify(failure: Failure, fallback_on: Iterable[str], *, answered: bool = T
     )
 
 
-def _matches(rule: str, failure: Failure, *, answered: bool) -> bool:
+def matches(rule: str, failure: Failure) -> bool:
+    """Whether a word of `fallback_on` speaks of this failure."""
     kind, status = failure.kind, failure.status
     if rule.startswith("contains:"):
         text = rule.removeprefix("contains:").strip().lower()
@@ -96,14 +99,14 @@ def _matches(rule: str, failure: Failure, *, answered: bool) -> bool:
     if rule == "429":
         return kind == "rate_limit" or status == 429
     if rule == "5xx":
-        return kind in ("overloaded", "upstream", "unavailable") or (answered and status >= 500)
+        return kind in _SERVER_SIDE or (status >= 500 and kind not in ("timeout", "connection"))
     if rule == "connection":
         # A cut before the first byte is a broken connection as much as a broken answer.
-        return kind == "connection" or (kind == "upstream" and not answered)
+        return kind == "connection" or failure.code == CUT
     if rule == "4xx":
-        return answered and 400 <= status < 500
+        return 400 <= status < 500
     if rule.isdigit():
-        return answered and status == int(rule)
+        return status == int(rule)
     return rule == kind
 
 
@@ -119,14 +122,14 @@ def failure_of(error: UpstreamError) -> Failure:
                 "idle": "fell silent",
                 "total": "did not finish in time",
             }
-            message = f"the provider {words[error.phase]}"
+            message, code = f"the provider {words[error.phase]}", "upstream_timeout"
         case UpstreamConnectError():
-            message = "the provider could not be reached"
+            message, code = "the provider could not be reached", "upstream_unreachable"
         case UpstreamCutError():
-            message = "the provider's answer was cut off or unreadable"
+            message, code = "the provider's answer was cut off or unreadable", CUT
         case _:
-            message = "the provider failed"
-    return Failure(kind=error.kind, status=504 if error.kind == "timeout" else 502, message=message)
+            message, code = "the provider failed", None
+    return Failure(kind=error.kind, status=STATUS[error.kind], message=message, code=code)
 
 
 def backoff_s(retry: Retry, tries: int, rng: Random) -> float:
