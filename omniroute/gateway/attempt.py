@@ -1,0 +1,169 @@
+"""One try at one candidate: translate, send; a whole reply or a stream that has begun."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from msgspec import Struct
+
+from omniroute.errors import UpstreamError
+from omniroute.gateway.relay import (
+    ReportedFailureError,
+    read_error,
+    read_until_started,
+    read_whole,
+)
+from omniroute.gateway.snapshot import Outlet
+from omniroute.routing.retry import failure_of
+from omniroute.translation.values import Failure, Outbound, Pair, Reply, Stream, Target
+from omniroute.upstream.client import Bounds, Exchange, Transport, UpstreamRequest
+
+
+class AttemptFailedError(Exception):
+    """The candidate did not answer; nothing has reached the client. `status` is the provider's."""
+
+    def __init__(
+        self,
+        failure: Failure,
+        *,
+        status: int | None = None,
+        first_byte_ms: float | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+        self.status = status
+        self.first_byte_ms = first_byte_ms
+        self.headers: Mapping[str, str] = headers or {}
+
+
+class Answered(Struct, frozen=True, kw_only=True):
+    """A whole reply."""
+
+    reply: Reply
+    status: int
+    headers: Mapping[str, str]
+    """Of the provider's answer."""
+    first_byte_ms: float
+
+
+class Begun(Struct, frozen=True, kw_only=True):
+    """A stream whose first bytes are here; the exchange is open and must be closed."""
+
+    exchange: Exchange
+    stream: Stream
+    held: bytes
+    ended: bool
+    status: int
+    headers: Mapping[str, str]
+    first_byte_ms: float
+
+
+class Ask(Struct, frozen=True, kw_only=True):
+    """What one attempt needs to know."""
+
+    pair: Pair
+    outlet: Outlet
+    target: Target
+    body: dict[str, Any]
+    raw: bytes
+    request_id: str
+    deadline: float
+    """On the loop's clock; for a stream it bounds only the time to its first bytes."""
+
+
+async def attempt(ask: Ask, transport: Transport) -> Answered | Begun:
+    """Raises AttemptFailedError; TranslationError when the body cannot be expressed."""
+    outbound = ask.pair.request(ask.body, ask.raw, ask.target)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    request = UpstreamRequest(
+        method="POST",
+        url=_url(ask.outlet, outbound),
+        headers=_headers(ask, outbound),
+        body=outbound.body,
+    )
+    outlet = ask.outlet
+    bounds = Bounds(
+        connect_s=outlet.connect_s,
+        first_byte_s=outlet.first_byte_s,
+        idle_s=outlet.idle_s,
+        deadline=None if ask.target.stream else ask.deadline,
+    )
+    try:
+        async with asyncio.timeout_at(ask.deadline):
+            exchange = await transport.open(request, bounds)
+    except UpstreamError as error:
+        raise AttemptFailedError(failure_of(error)) from error
+    except TimeoutError:
+        raise AttemptFailedError(_late()) from None
+    first_byte_ms = (loop.time() - began) * 1000
+    try:
+        async with asyncio.timeout_at(ask.deadline):
+            return await _receive(ask, exchange, outbound, first_byte_ms)
+    except ReportedFailureError as error:
+        failure, cause = error.failure, error
+    except UpstreamError as error:
+        failure, cause = failure_of(error), error
+    except TimeoutError as error:
+        failure, cause = _late(), error
+    except BaseException:
+        await exchange.close()
+        raise
+    await exchange.close()
+    raise AttemptFailedError(
+        failure, status=exchange.status, first_byte_ms=first_byte_ms, headers=exchange.headers
+    ) from cause
+
+
+async def _receive(
+    ask: Ask, exchange: Exchange, outbound: Outbound, first_byte_ms: float
+) -> Answered | Begun:
+    status = exchange.status
+    if not 200 <= status < 300:
+        body = await read_error(exchange)
+        raise ReportedFailureError(ask.pair.failure(status, exchange.headers, body))
+    if not ask.target.stream:
+        body = await read_whole(exchange)
+        reply = ask.pair.reply(body, ask.body, ask.target)
+        await exchange.close()
+        return Answered(
+            reply=reply, status=status, headers=exchange.headers, first_byte_ms=first_byte_ms
+        )
+    stream = ask.pair.stream(ask.body, ask.target)
+    held, ended = await read_until_started(exchange, stream)
+    return Begun(
+        exchange=exchange,
+        stream=stream,
+        held=held,
+        ended=ended,
+        status=status,
+        headers=exchange.headers,
+        first_byte_ms=first_byte_ms,
+    )
+
+
+def _url(outlet: Outlet, outbound: Outbound) -> str:
+    url = outlet.base_url + outbound.path
+    if outbound.query:
+        pairs = "&".join(f"{quote(name)}={quote(value)}" for name, value in outbound.query)
+        url += ("&" if "?" in url else "?") + pairs
+    return url
+
+
+def _headers(ask: Ask, outbound: Outbound) -> tuple[tuple[str, str], ...]:
+    """The format's own, then the operator's, which win; nothing that the client sent."""
+    return (
+        *outbound.headers,
+        ("x-request-id", ask.request_id),
+        *ask.outlet.headers,
+    )
+
+
+def _late() -> Failure:
+    return Failure(
+        kind="timeout", status=504, message="the request took longer than server.request_timeout"
+    )

@@ -1,0 +1,25 @@
+"""A client's JSON, parsed once, with errors that tell where it is broken."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import orjson
+
+from omniroute.errors import RequestError
+
+
+def parse_body(raw: bytes) -> dict[str, Any]:
+    """The body as an object. Raises RequestError (400) naming line and column."""
+    if not raw:
+        raise RequestError("invalid_request", "the request has no body; send a JSON object")
+    try:
+        body = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise RequestError(
+            "invalid_request",
+            f"the body is not JSON: {error.msg} (line {error.lineno}, column {error.colno})",
+        ) from None
+    if not isinstance(body, dict):
+        raise RequestError("invalid_request", "the body must be a JSON object")
+    return cast("dict[str, Any]", body)

@@ -1,0 +1,29 @@
+"""What an answer cost: the candidate's price today, and the tokens that were used."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from omniroute.catalog.presets import catalog_name
+from omniroute.catalog.pricing import cost_nanousd, price_for
+from omniroute.routing.values import Candidate
+from omniroute.translation.values import Usage
+
+
+def cost_of(candidate: Candidate, usage: Usage, at: datetime) -> tuple[int, str] | None:
+    """(nano-dollars, the price's source), None where a price or a count is unknown."""
+    declared = candidate.declared.price if candidate.declared is not None else None
+    card = price_for(
+        catalog_name(candidate.provider),
+        candidate.upstream_model,
+        at=at,
+        declared=declared,
+    )
+    cost = cost_nanousd(
+        card,
+        input_uncached=usage.input_uncached,
+        cache_read=usage.cache_read,
+        cache_write=usage.cache_write,
+        output=usage.output,
+    )
+    return None if card is None or cost is None else (cost, card.source)

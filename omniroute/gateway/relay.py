@@ -1,0 +1,120 @@
+"""Upstream bytes to client frames: the part of a stream before anybody has seen it, and the rest.
+
+Until `Stream.started` nothing has reached the client, so a failure there may still go to another
+candidate. After that a failure can only be told as the client format's own error event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from omniroute.errors import UpstreamCutError, UpstreamError
+from omniroute.gateway.call import Sink
+from omniroute.routing.retry import failure_of
+from omniroute.translation.values import Failure, Stream
+from omniroute.upstream.client import Exchange
+
+MAX_REPLY_BYTES: Final = 64 << 20
+"""A whole answer is held in memory once; beyond this the upstream is not answering a chat."""
+MAX_ERROR_BYTES: Final = 256 << 10
+"""Of an error answer only the beginning is worth reading."""
+
+
+class ReportedFailureError(Exception):
+    """The upstream reported a failure inside its stream before anything reached the client."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+async def read_whole(exchange: Exchange, *, limit_bytes: int = MAX_REPLY_BYTES) -> bytes:
+    """The whole body. Raises UpstreamCutError when it is larger than `limit_bytes`."""
+    first = await exchange.read()
+    if not first:
+        return b""
+    chunks = [first]
+    size = len(first)
+    while chunk := await exchange.read():
+        size += len(chunk)
+        if size > limit_bytes:
+            raise UpstreamCutError(f"the upstream's answer is larger than {limit_bytes} bytes")
+        chunks.append(chunk)
+    return first if len(chunks) == 1 else b"".join(chunks)
+
+
+async def read_error(exchange: Exchange) -> bytes:
+    """The beginning of an error answer; what cannot be read is left out."""
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        while size < MAX_ERROR_BYTES and (chunk := await exchange.read()):
+            chunks.append(chunk)
+            size += len(chunk)
+    except UpstreamError:
+        pass  # the status alone tells enough
+    return b"".join(chunks)[:MAX_ERROR_BYTES]
+
+
+async def read_until_started(exchange: Exchange, stream: Stream) -> tuple[bytes, bool]:
+    """Client bytes up to the first that matter, and whether the upstream has closed.
+
+    Raises ReportedFailureError, or an UpstreamError when the upstream broke off before that.
+    """
+    held = b""
+    while not stream.started:
+        chunk = await exchange.read()
+        if chunk:
+            held += stream.feed(chunk)
+        if stream.failure is not None:
+            raise ReportedFailureError(stream.failure)
+        if not chunk:
+            return held + stream.finish(), True
+    return held, False
+
+
+async def relay(
+    exchange: Exchange,
+    stream: Stream,
+    sink: Sink,
+    *,
+    held: bytes,
+    ended: bool,
+    settle: Callable[[Failure | None], None],
+) -> int:
+    """Forward until the end; the number of bytes sent.
+
+    `settle` is called once, before the last bytes go out: what a client has seen to the end is in
+    the ledger, whatever happens next.
+    """
+    sent = 0
+    data = held
+    failure: Failure | None = None
+    while not ended and not stream.done:
+        if data:
+            await sink.send(data)
+            sent += len(data)
+        try:
+            chunk = await exchange.read()
+            if chunk:
+                data = stream.feed(chunk)
+            else:
+                ended = True
+                data = stream.finish()
+        except UpstreamError as error:
+            failure = failure_of(error)
+            data = stream.fail(failure)
+            break
+        if stream.failure is not None:
+            failure = stream.failure
+            data += stream.fail(failure)
+            break
+    if stream.done and not ended and failure is None:
+        data += stream.finish()
+    settle(failure)
+    if data:
+        await sink.send(data)
+        sent += len(data)
+    await sink.end()
+    return sent

@@ -1,0 +1,159 @@
+"""A snapshot: everything compiled out of one state of the files, immutable, with a digest.
+
+Compiling resolves secrets and is the last step that can fail; a request holds the snapshot that it
+began with, so nothing here is ever changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+
+from msgspec import Struct
+
+from omniroute.admission.gate import AdmissionPlan, compile_admission
+from omniroute.base.secret import Secret
+from omniroute.config.diagnostics import Diagnostic, warning
+from omniroute.config.model import Config, Connection, Mark, Provider, Ref
+from omniroute.config.refs import MissingSecretError, resolve
+from omniroute.routing.index import ModelIndex, compile_index
+from omniroute.translation.values import Formats
+from omniroute.upstream.options import TransportOptions, transport_options
+
+DIGEST_CHARS = 12
+
+
+class Outlet(Struct, frozen=True, kw_only=True):
+    """One connection, ready to be used: its credential is resolved and in the headers."""
+
+    key: str
+    """`provider/connection`."""
+    format: str
+    base_url: str
+    headers: tuple[tuple[str, str], ...]
+    transport: TransportOptions
+    connect_s: float
+    first_byte_s: float
+    idle_s: float
+
+
+class Snapshot(Struct, frozen=True, kw_only=True):
+    config: Config
+    digest: str
+    formats: Formats
+    admission: AdmissionPlan
+    index: ModelIndex
+    outlets: Mapping[str, Outlet]
+    warnings: tuple[Diagnostic, ...]
+    secrets: tuple[Secret, ...]
+    """Every resolved secret, so that texts on their way out can be masked."""
+
+
+class Surroundings(Struct, frozen=True, kw_only=True):
+    """What a snapshot takes from the machine, handed in so that compiling stays a function."""
+
+    env: Callable[[str], str | None]
+    read_file: Callable[[str], bytes]
+
+
+class _Secrets:
+    """Resolves references and remembers what they were."""
+
+    def __init__(self, around: Surroundings) -> None:
+        self._around = around
+        self.seen: list[Secret] = []
+
+    def reveal(self, ref: Ref) -> str:
+        """Raises MissingSecretError."""
+        secret = resolve(ref, env=self._around.env, read_file=self._around.read_file)
+        self.seen.append(secret)
+        return secret.reveal()
+
+
+def compile_snapshot(
+    config: Config, formats: Formats, *, digest: str, around: Surroundings
+) -> Snapshot:
+    """The snapshot of a checked configuration.
+
+    A connection whose secret is missing is left out with a warning; the rest works. Raises
+    ConfigError for what `check` reports as an error.
+    """
+    secrets = _Secrets(around)
+    outlets: dict[str, Outlet] = {}
+    unavailable: dict[str, str] = {}
+    warnings: list[Diagnostic] = []
+    for provider in config.providers.values():
+        for connection in provider.connections.values():
+            key = f"{provider.id}/{connection.id}"
+            try:
+                outlets[key] = _outlet(config, provider, connection, formats, secrets)
+            except MissingSecretError as missing:
+                unavailable[key] = str(missing)
+                warnings.append(_disabled(config, provider, connection, str(missing)))
+    return Snapshot(
+        config=config,
+        digest=digest,
+        formats=formats,
+        admission=compile_admission(config),
+        index=compile_index(config, unavailable),
+        outlets=outlets,
+        warnings=tuple(warnings),
+        secrets=tuple(secrets.seen),
+    )
+
+
+def digest_of(content: str, tables: Mapping[str, str]) -> str:
+    """Names what was declared, not where: moving lines or adding comments changes nothing.
+
+    `content` is the digest of the merged configuration, `tables` the translation tables' texts.
+    """
+    seen = hashlib.sha256(content.encode())
+    for name in sorted(tables):
+        seen.update(f"\0{name}\0{tables[name]}".encode())
+    return seen.hexdigest()[:DIGEST_CHARS]
+
+
+def _disabled(config: Config, provider: Provider, connection: Connection, why: str) -> Diagnostic:
+    path = ("providers", provider.id, "connections", connection.id)
+    mark = config.positions.get(path) or config.positions.get(path[:2]) or Mark("", 1, 1)
+    return warning(
+        "OR901",
+        mark,
+        f'connection "{provider.id}/{connection.id}" is disabled: {why}',
+        path=path,
+        hint="set the variable or create the file, then reload (SIGHUP)",
+    )
+
+
+def _outlet(
+    config: Config,
+    provider: Provider,
+    connection: Connection,
+    formats: Formats,
+    secrets: _Secrets,
+) -> Outlet:
+    headers: dict[str, tuple[str, str]] = {}
+    if connection.api_key is not None:
+        for name, value in formats.auth_headers(
+            provider.format, secrets.reveal(connection.api_key)
+        ):
+            headers[name.lower()] = (name, value)
+    for declared in (provider.headers, connection.headers):
+        for name, ref in declared.items():
+            headers[name.lower()] = (name, secrets.reveal(ref))
+    base_url = (connection.base_url or provider.base_url).rstrip("/")
+    proxy = connection.proxy or provider.proxy or config.settings.proxy
+    return Outlet(
+        key=f"{provider.id}/{connection.id}",
+        format=provider.format,
+        base_url=base_url,
+        headers=tuple(headers.values()),
+        transport=transport_options(
+            provider,
+            base_url=base_url,
+            proxy=None if proxy is None else Secret(secrets.reveal(proxy)),
+        ),
+        connect_s=provider.timeout.connect_s,
+        first_byte_s=provider.timeout.first_byte_s,
+        idle_s=provider.timeout.idle_s,
+    )
