@@ -1,0 +1,97 @@
+"""`omniroute serve`: one worker in this process, or a parent with one child per worker."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+import click
+
+from omniroute.base.log import set_up_logging
+from omniroute.cli.options import config_option
+from omniroute.errors import UsageError
+from omniroute.gateway import boot
+from omniroute.http import server
+from omniroute.http.workers import run_workers
+
+WORKER_ENV: Final = "OMNIROUTE_WORKER"
+"""Set by the parent for each child: its number, from 0."""
+
+
+@click.command()
+@config_option
+@click.option("--host", help="Address to listen on; wins over server.host.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port; 0 takes a free one.")
+@click.option("--workers", help="How many processes, or 'auto' for one per core.")
+@click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False),
+    help="Folder for the ledger and the spool; wins over server.data_dir.",
+)
+@click.option(
+    "--log-format", type=click.Choice(["console", "json"]), default="console", show_default=True
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="info",
+    show_default=True,
+)
+def serve(
+    config: Sequence[str],
+    host: str | None,
+    port: int | None,
+    workers: str | None,
+    data_dir: str | None,
+    log_format: str,
+    log_level: str,
+) -> None:
+    """Serve the gateway; reloads by itself when the configuration changes.
+
+    TERM and INT end it: running streams may finish for server.shutdown_grace. HUP reloads.
+    """
+    set_up_logging(level=log_level, json_lines=log_format == "json")
+    options = boot.Options(
+        files=tuple(config), host=host, port=port, data_dir=data_dir, worker=_worker_number()
+    )
+    first = boot.load(options)
+    count = _worker_count(workers, first.server.workers)
+    listener = _listen(first.server.host, first.server.port, shared=count > 1)
+    if options.worker is None and count > 1:
+        sys.exit(run_workers(count, listener, env=WORKER_ENV))
+    sys.exit(server.run(options, first, listener))
+
+
+def _worker_number() -> int | None:
+    text = os.environ.get(WORKER_ENV)
+    return int(text) if text else None
+
+
+def _worker_count(asked: str | None, configured: int | str) -> int:
+    wanted = asked if asked is not None else str(configured)
+    if wanted == "auto":
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    if not wanted.isdigit() or int(wanted) < 1:
+        raise UsageError(f"--workers must be a number from 1 or 'auto', not {wanted!r}")
+    return int(wanted)
+
+
+def _listen(host: str, port: int, *, shared: bool) -> socket.socket:
+    """A bound socket; a taken port is told with what to do about it."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if shared or WORKER_ENV in os.environ:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise UsageError(
+            f"cannot listen on {host}:{port}: {error.strerror or error}; "
+            "stop what listens there, or give another --port"
+        ) from None
+    return listener

@@ -1,0 +1,103 @@
+"""Builds the Sanic application from a runtime: routes, the request boundary, error answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Final
+
+from sanic import HTTPResponse, Sanic
+from sanic.request import Request
+
+from omniroute.base.log import request_id
+from omniroute.gateway.runtime import Runtime
+from omniroute.http import cors, inference, management, models
+from omniroute.http.asked import Asked, headers_of
+from omniroute.http.auth import client_ip_of, presented_key, request_id_of
+from omniroute.http.endpoints import envelope_of
+from omniroute.http.errors import from_exception, render
+from omniroute.http.routes import Route, Surface
+
+Handler = Callable[..., Coroutine[Any, Any, HTTPResponse | None]]
+
+NO_BOUND_S: Final = 10**9
+"""Sanic's answer timeout is off: the pipeline bounds every wait itself, streams by silence."""
+
+
+def routes() -> tuple[Route, ...]:
+    """Every route with the credential it needs; a test walks this table."""
+    return (*inference.ROUTES, *models.ROUTES, *management.ROUTES)
+
+
+def build_app(runtime: Runtime, *, touchup: bool = False) -> Sanic[Any, Any]:
+    """An application that serves `runtime`.
+
+    `touchup` lets Sanic rewrite its own classes for speed, which works for one application in a
+    process; tests build several.
+    """
+    app: Sanic[Any, Any] = Sanic(f"omniroute-{id(runtime):x}", configure_logging=False)
+    app.config.TOUCHUP = touchup
+    app.config.ACCESS_LOG = False
+    app.config.NOISY_EXCEPTIONS = False
+    _bound_bodies(app, runtime)
+    app.config.REQUEST_TIMEOUT = 60
+    app.config.RESPONSE_TIMEOUT = NO_BOUND_S
+    app.config.KEEP_ALIVE_TIMEOUT = 120
+    for route in routes():
+        app.add_route(
+            _boundary(runtime, route), route.path, methods=[route.method], name=route.name
+        )
+
+    async def failed(request: Request, error: Exception) -> HTTPResponse:
+        origins = runtime.snapshot.config.server.cors_origins
+        headers = headers_of(request)
+        preflight = cors.preflight(origins, request.method, headers)
+        if preflight is not None:
+            return preflight
+        asked = Asked(request, request_id_of(request))
+        answer = render(
+            from_exception(error),
+            envelope_of(asked.path, headers),
+            runtime.snapshot.formats,
+            getattr(request.ctx, "request_id", asked.request_id),
+        )
+        _add(answer, cors.allow(origins, headers))
+        return answer
+
+    handlers: Any = app.error_handler
+    handlers.add(Exception, failed)
+    runtime.on_activate(lambda: _bound_bodies(app, runtime))
+    return app
+
+
+def _bound_bodies(app: Sanic[Any, Any], runtime: Runtime) -> None:
+    app.config.REQUEST_MAX_SIZE = runtime.snapshot.config.server.max_body_bytes
+
+
+def _add(response: HTTPResponse, headers: Mapping[str, str]) -> None:
+    for name, value in headers.items():
+        response.headers[name] = value
+
+
+def _boundary(runtime: Runtime, route: Route) -> Handler:
+    """What every request passes: its id, its credential where the route needs a role."""
+    handle = route.handle
+    role = route.surface.value if route.surface in (Surface.VIEWER, Surface.ADMIN) else None
+
+    async def serve(request: Request, **parameters: str) -> HTTPResponse | None:
+        number = request_id_of(request)
+        request.ctx.request_id = number
+        request_id.set(number)
+        asked = Asked(request, number)
+        if role is not None:
+            runtime.require_role(
+                presented_key(asked), role=role, client_ip=client_ip_of(asked, runtime.snapshot)
+            )
+        response = await handle(runtime, asked, **parameters)
+        if response is not None:
+            response.headers["X-Request-Id"] = number
+            if "origin" in asked.headers:
+                origins = runtime.snapshot.config.server.cors_origins
+                _add(response, cors.allow(origins, asked.headers))
+        return response
+
+    return serve

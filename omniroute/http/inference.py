@@ -1,0 +1,58 @@
+"""The inference endpoints: one handler, driven by the format that a path speaks."""
+
+from __future__ import annotations
+
+from sanic import HTTPResponse
+
+from omniroute.gateway.call import Inbound, Sink
+from omniroute.gateway.runtime import Runtime
+from omniroute.http import cors
+from omniroute.http.asked import Asked
+from omniroute.http.auth import client_ip_of, presented_key
+from omniroute.http.endpoints import ENDPOINTS, Endpoint
+from omniroute.http.respond import whole
+from omniroute.http.routes import Handle, Route, Surface
+
+
+async def infer(runtime: Runtime, asked: Asked, inbound: Inbound) -> HTTPResponse | None:
+    """Run a request through the pipeline; None when the answer was streamed."""
+
+    async def opener(status: int, headers: dict[str, str], content_type: str) -> Sink:
+        origins = runtime.snapshot.config.server.cors_origins
+        return await asked.open_stream(
+            status, {**headers, **cors.allow(origins, asked.headers)}, content_type
+        )
+
+    answer = await runtime.pipeline.run(inbound, opener)
+    if answer is None:
+        return None
+    return whole(answer.status, answer.headers, answer.body, answer.content_type)
+
+
+def _handler(endpoint: Endpoint) -> Handle:
+    async def handle(runtime: Runtime, asked: Asked) -> HTTPResponse | None:
+        inbound = Inbound(
+            request_id=asked.request_id,
+            path=asked.path,
+            format=endpoint.format,
+            kind=endpoint.kind,
+            body=asked.body,
+            headers=asked.headers,
+            key=presented_key(asked),
+            client_ip=client_ip_of(asked, runtime.snapshot),
+        )
+        return await infer(runtime, asked, inbound)
+
+    return handle
+
+
+ROUTES = tuple(
+    Route(
+        method="POST",
+        path=endpoint.path,
+        name="infer" + endpoint.path.replace("/", "_").replace("-", "_"),
+        surface=Surface.INFERENCE,
+        handle=_handler(endpoint),
+    )
+    for endpoint in ENDPOINTS
+)

@@ -1,0 +1,56 @@
+"""Health, readiness and the active configuration."""
+
+from __future__ import annotations
+
+import orjson
+from sanic import HTTPResponse
+
+from omniroute.gateway import report
+from omniroute.gateway.runtime import Runtime
+from omniroute.http.asked import Asked
+from omniroute.http.respond import whole
+from omniroute.http.routes import Route, Surface
+
+
+async def _healthz(runtime: Runtime, asked: Asked) -> HTTPResponse:
+    return whole(200, {}, b'{"status":"ok"}')
+
+
+async def _readyz(runtime: Runtime, asked: Asked) -> HTTPResponse:
+    if runtime.draining:
+        return whole(503, {"Retry-After": "1"}, b'{"status":"draining"}')
+    return whole(200, {}, b'{"status":"ready"}')
+
+
+async def _health(runtime: Runtime, asked: Asked) -> HTTPResponse:
+    return whole(200, {}, orjson.dumps(report.health(runtime)))
+
+
+async def _config(runtime: Runtime, asked: Asked) -> HTTPResponse:
+    return whole(200, {}, orjson.dumps(report.config(runtime)))
+
+
+async def _reload(runtime: Runtime, asked: Asked) -> HTTPResponse:
+    status = await runtime.reloader.reload("api")
+    return whole(200 if status.ok else 422, {}, orjson.dumps(report.reload_status(status)))
+
+
+ROUTES = (
+    Route(method="GET", path="/healthz", name="healthz", surface=Surface.PUBLIC, handle=_healthz),
+    Route(method="GET", path="/readyz", name="readyz", surface=Surface.PUBLIC, handle=_readyz),
+    Route(
+        method="GET",
+        path="/api/monitoring/health",
+        name="monitoring_health",
+        surface=Surface.VIEWER,
+        handle=_health,
+    ),
+    Route(method="GET", path="/api/config", name="config", surface=Surface.VIEWER, handle=_config),
+    Route(
+        method="POST",
+        path="/api/config/reload",
+        name="config_reload",
+        surface=Surface.ADMIN,
+        handle=_reload,
+    ),
+)

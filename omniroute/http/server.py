@@ -1,0 +1,75 @@
+"""One worker: run the application on a socket until it is told to stop, then drain."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+from typing import Any, Final, cast
+
+import uvloop
+from sanic.server.async_server import AsyncioServer
+
+from omniroute.gateway.boot import Loaded, Options
+from omniroute.gateway.runtime import Runtime
+from omniroute.http.app import build_app
+
+_log = logging.getLogger("omniroute.server")
+
+BACKLOG: Final = 2048
+"""Connections that wait to be accepted: a burst must not meet refusals."""
+DRAIN_STEP_S: Final = 0.05
+
+
+def run(options: Options, first: Loaded, listener: socket.socket) -> int:
+    """Serve until TERM or INT; the exit code."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_run(options, first, listener))
+
+
+async def _run(options: Options, first: Loaded, listener: socket.socket) -> int:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    runtime = await Runtime.open(options, first)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, runtime.request_reload, "SIGHUP")
+    server = await start(runtime, listener, touchup=True)
+    host, port = listener.getsockname()[:2]
+    _log.info("listening on http://%s:%s (config %s)", host, port, runtime.snapshot.digest)
+    await stop.wait()
+    await stop_gracefully(runtime, server)
+    return 0
+
+
+async def start(
+    runtime: Runtime, listener: socket.socket, *, touchup: bool = False
+) -> AsyncioServer:
+    """Serve `runtime` on a bound socket."""
+    app = build_app(runtime, touchup=touchup)
+    untyped: Any = app
+    server: AsyncioServer = await untyped.create_server(
+        sock=listener, backlog=BACKLOG, return_asyncio_server=True, access_log=False
+    )
+    await server.startup()
+    await cast("Any", server).start_serving()
+    return server
+
+
+async def stop_gracefully(runtime: Runtime, server: AsyncioServer) -> None:
+    """Accept nothing more, let running requests finish for `shutdown_grace`, then close."""
+    runtime.draining = True
+    grace_s = runtime.snapshot.config.server.shutdown_grace_s
+    server.close()
+    loop = asyncio.get_running_loop()
+    ends = loop.time() + grace_s
+    _log.info("stopping; %s requests may finish for %.0f s", runtime.in_flight, grace_s)
+    connections: set[Any] = cast("Any", server).connections
+    while connections and loop.time() < ends:
+        for connection in list(connections):
+            connection.close_if_idle()
+        await asyncio.sleep(DRAIN_STEP_S)
+    for connection in list(connections):
+        connection.close(timeout=0)
+    await runtime.close()
