@@ -26,7 +26,7 @@ from omniroute.admission.ipfilter import IpRules, NetworkMap
 from omniroute.admission.keys import KeyIndex, authorize, compile_keys, may_use
 from omniroute.admission.limits import key_limit, refuse_limit, slot_takes, window_takes
 from omniroute.admission.policy import CompiledPolicy, compile_policy, decide_policies
-from omniroute.admission.settings import settings_fields
+from omniroute.admission.settings import prompt_fields, thinking_fields
 from omniroute.admission.values import (
     Admit,
     Caller,
@@ -36,7 +36,7 @@ from omniroute.admission.values import (
     Surface,
     Warned,
 )
-from omniroute.config.model import Config, Mark
+from omniroute.config.model import Config, Mark, ThinkingBudget
 from omniroute.errors import RequestError
 from omniroute.state.store import BudgetTake, Claim, Shortage
 
@@ -53,7 +53,8 @@ class AdmissionPlan(Struct, frozen=True, kw_only=True):
     policies: tuple[CompiledPolicy, ...]
     book: BudgetBook
     set_fields: Mapping[str, Any]
-    """What the settings set in every request."""
+    """What the settings set in every request alike."""
+    thinking: ThinkingBudget
     positions: Mapping[tuple[str | int, ...], Mark]
 
 
@@ -69,7 +70,8 @@ def compile_admission(config: Config) -> AdmissionPlan:
             for index, policy in enumerate(config.policies)
         ),
         book=BudgetBook(config.budgets, positions),
-        set_fields=settings_fields(config.settings),
+        set_fields=prompt_fields(config.settings.system_prompt),
+        thinking=config.settings.thinking_budget,
         positions=positions,
     )
 
@@ -104,7 +106,7 @@ def decide(plan: AdmissionPlan, facts: RequestFacts, now: datetime) -> Decision:
     admit = Admit(
         caller=caller,
         model=facts.model,
-        set_fields=plan.set_fields,
+        set_fields={**plan.set_fields, **thinking_fields(plan.thinking, facts)},
         limits=(own,) if own is not None else (),
     )
     return decide_policies(plan.policies, admit, facts=facts, now=now)

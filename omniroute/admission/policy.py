@@ -14,7 +14,6 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from omniroute.admission.limits import policy_limit
-from omniroute.admission.settings import CACHE_FIELD, hub_field
 from omniroute.admission.values import (
     Admit,
     Decided,
@@ -26,8 +25,12 @@ from omniroute.admission.values import (
 from omniroute.config.model import Mark, Policy
 from omniroute.errors import ExpressionError, RequestError
 from omniroute.expr.compile import compile_expression
+from omniroute.translation.hub import hub_field
 
 Evaluate = Callable[[Any], Any]
+
+CACHE_FIELD: Final = "cache"
+"""A `set` of this name is no field of the hub: it opts an answer in to the cache, or out of it."""
 
 CONTEXT_FIELDS: Final = frozenset(
     (

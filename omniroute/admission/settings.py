@@ -1,48 +1,49 @@
-"""The settings that change requests, and the names under which policies set fields of the hub."""
+"""The settings that change every request, as fields of the hub."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final
 
-from omniroute.config.model import Settings
+from omniroute.admission.values import RequestFacts
+from omniroute.config.model import SystemPrompt, ThinkingBudget
 
-CACHE_FIELD: Final = "cache"
-"""A `set` of this name is no field of the hub: it opts an answer in to or out of the cache."""
-
-HUB_FIELDS: Final[Mapping[str, str]] = {
-    "system_prompt": "system",
-    "max_tokens": "output.max_tokens",
-    "stop": "output.stop",
-    "temperature": "sampling.temperature",
-    "top_p": "sampling.top_p",
-    "top_k": "sampling.top_k",
-    "seed": "sampling.seed",
-    "thinking_tokens": "reasoning.tokens",
-    "reasoning_effort": "reasoning.effort",
-}
-"""Short names for what teams set most; any other dotted name is the hub's own."""
+_EFFORTS: Final = ("minimal", "low", "medium", "high")
+_SHORT_TOKENS: Final = 1_000  # a question: half the budget, one effort less
+_LONG_TOKENS: Final = 10_000  # a code base or a long talk: twice the budget, one effort more
+_MIN_THINKING_TOKENS: Final = 1_024  # below it providers refuse a budget
 
 
-def hub_field(name: str) -> str:
-    return HUB_FIELDS.get(name, name)
+def prompt_fields(prompt: SystemPrompt) -> Mapping[str, Any]:
+    """The global system prompt, the same for every request."""
+    if not prompt.enabled or not prompt.text:
+        return {}
+    return {f"system.{prompt.position}": prompt.text}
 
 
-def settings_fields(settings: Settings) -> Mapping[str, Any]:
-    """What the settings set in every request; policies come after them and win."""
-    fields = dict[str, Any]()
-    prompt = settings.system_prompt
-    if prompt.enabled and prompt.text:
-        name = "system" if prompt.position == "replace" else f"system.{prompt.position}"
-        fields[name] = prompt.text
-    thinking = settings.thinking_budget
-    match thinking.mode:
+def thinking_fields(budget: ThinkingBudget, facts: RequestFacts) -> Mapping[str, Any]:
+    """How much a model may think: tokens where a format counts them, effort where it names it.
+
+    `passthrough` leaves what the client said, `auto` removes it so that the provider decides,
+    `custom` puts the configured in its place, `adaptive` scales that with the request's length.
+    """
+    match budget.mode:
         case "passthrough":
-            pass
+            return {}
         case "auto":
-            fields["reasoning.effort"] = thinking.effort
+            return {"reasoning.tokens": None, "reasoning.effort": None}
         case "custom":
-            fields["reasoning.tokens"] = thinking.tokens
+            tokens, effort = budget.tokens, budget.effort
         case "adaptive":
-            fields["reasoning.effort"] = "auto"
-    return fields
+            length = facts.input_tokens_estimate
+            step = -1 if length < _SHORT_TOKENS else 1 if length > _LONG_TOKENS else 0
+            tokens = max(_MIN_THINKING_TOKENS, int(budget.tokens * 2.0**step))
+            effort = _stepped(budget.effort, step)
+    return {"reasoning.tokens": tokens, "reasoning.effort": effort}
+
+
+def _stepped(effort: str, step: int) -> str:
+    if effort not in _EFFORTS:
+        return effort
+    index = _EFFORTS.index(effort) + step
+    return _EFFORTS[min(max(index, 0), len(_EFFORTS) - 1)]
