@@ -117,6 +117,7 @@ class _Build:
         self.compiler = TemplateCompiler(
             maps=table.mapping("maps"), mappings=table.mapping("mappings")
         )
+        self.compiler.collect_names(dict(table.sections))
         self.problems: list[Problem] = self.compiler.problems
         self.frames: dict[Path, list[str]] = {}
 

@@ -10,6 +10,7 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
+from hashlib import blake2b
 from typing import Any, Final
 
 import orjson
@@ -155,6 +156,23 @@ def take(items: Any, count: Any) -> Any:
     return items[:count] if is_array(items) and type(count) is int else items
 
 
+def take_while(items: Any, key: Any, *values: Any) -> Any:
+    """The items before the first one whose `key` is none of the values."""
+    return items[: _prefix(items, key, values)] if is_array(items) else items
+
+
+def skip_while(items: Any, key: Any, *values: Any) -> Any:
+    """The items from the first one on whose `key` is none of the values."""
+    return items[_prefix(items, key, values) :] if is_array(items) else items
+
+
+def _prefix(items: list[Any], key: Any, values: tuple[Any, ...]) -> int:
+    for number, item in enumerate(items):
+        if not is_object(item) or item.get(key) not in values:
+            return number
+    return len(items)
+
+
 def find(items: Any, key: Any, value: Any) -> Any:
     """The first object in a list whose `key` is `value`."""
     if is_array(items):
@@ -251,6 +269,26 @@ def sniff(data: Any) -> Any:
     return next((name for magic, name in _MAGIC if head.startswith(magic)), None)
 
 
+def short_id(value: Any, limit: Any) -> Any:
+    """An id that is at most `limit` characters long; the same id always becomes the same one."""
+    if type(value) is not str or type(limit) is not int or len(value) <= limit:
+        return value
+    digest = blake2b(value.encode(errors="replace"), digest_size=8).hexdigest()
+    return f"{value[: max(0, limit - 17)]}_{digest}"[-limit:]
+
+
+def closed_schema(schema: Any) -> Any:
+    """A JSON Schema whose objects allow no members but those they declare."""
+    if is_array(schema):
+        return [closed_schema(item) for item in schema]
+    if not is_object(schema):
+        return schema
+    closed = {key: closed_schema(value) for key, value in schema.items()}
+    if "properties" in closed and schema.get("type", "object") == "object":
+        closed.setdefault("additionalProperties", False)
+    return closed
+
+
 def at_most(tree: Any, key: Any, count: Any) -> Any:
     """A copy of a tree in which only the last `count` occurrences of the member `key` are left."""
     total = _count(tree, key)
@@ -287,6 +325,7 @@ FUNCTIONS: Final[Mapping[str, Function]] = {
     "at_most": at_most,
     "base64_source": base64_source,
     "clamp": clamp,
+    "closed_schema": closed_schema,
     "collapse": collapse,
     "concat": concat,
     "find": find,
@@ -303,10 +342,13 @@ FUNCTIONS: Final[Mapping[str, Function]] = {
     "pick": pick,
     "plain_text": plain_text,
     "plus": plus,
+    "short_id": short_id,
+    "skip_while": skip_while,
     "sniff": sniff,
     "source_url": source_url,
     "split_text": split_text,
     "take": take,
+    "take_while": take_while,
     "to_json": to_json,
     "url_source": url_source,
 }

@@ -110,8 +110,9 @@ def usage_object(usage: Usage) -> dict[str, int]:
 
 def settle_stop(stop: Any, blocks: list[Any]) -> str | None:
     """The stop reason, told from the blocks where a format has no word for a tool call."""
-    if stop in (None, "end_turn") and any(_get(block, "type") == "tool_use" for block in blocks):
-        return "tool_use"
+    if stop in (None, "end_turn"):
+        kinds = {_get(block, "type") for block in blocks}
+        stop = "tool_use" if "tool_use" in kinds else "refusal" if "refusal" in kinds else stop
     return stop if type(stop) is str else None
 
 

@@ -14,7 +14,7 @@ from omniroute.translation.failures import classify, parse_retry_after
 from omniroute.translation.format import Format
 from omniroute.translation.passthrough import PassedStream
 from omniroute.translation.runtime import Context, drop
-from omniroute.translation.shape import is_array, is_object
+from omniroute.translation.shape import is_object
 from omniroute.translation.stream import TranslatedStream
 from omniroute.translation.template import Converter
 from omniroute.translation.values import Failure, Outbound, Reply, Stream, Target
@@ -186,6 +186,8 @@ class FormatPair:
             for name, value in body.items():
                 if name not in client.known_fields and value is not None:
                     drop(ctx, name)
+        if not decoded.get("messages"):
+            raise TranslationError("the request holds no messages")
         for name, value in target.set_fields.items():
             hub.set_field(decoded, hub.hub_field(name), value)
         if ctx["recalled"]:
@@ -197,9 +199,10 @@ class FormatPair:
         upstream, client = self._upstream, self._client
         self._add_hub(ctx, target)
         decoded: Any = run(upstream.functions["response.decode"], answer, ctx)
-        if not is_object(decoded) or not is_array(decoded.get("blocks")):
+        if not is_object(decoded) or not (decoded.get("blocks") or decoded.get("stop")):
             raise UpstreamCutError("the upstream's answer holds no message")
         response = decoded
+        response.setdefault("blocks", [])
         response["stop"] = hub.settle_stop(response.get("stop"), response["blocks"]) or "end_turn"
         response.setdefault("model", ctx["model"])
         ctx["response"] = response

@@ -57,6 +57,17 @@ def lookup(table: Mapping[str, Any], key: object) -> Any:
     return table.get(key) if type(key) is str else None
 
 
+def band(table: Mapping[str, Any], value: object) -> Any:
+    """The name whose number is the largest that `value` reaches; the first when it is below all."""
+    if not isinstance(value, int | float) or value is True or value is False:
+        return None
+    found = None
+    for name, least in table.items():
+        if found is None or value >= least:
+            found = name
+    return found
+
+
 def add(items: list[Any], value: Any) -> None:
     """One part of a concatenation: a list's items, one value, or nothing."""
     if is_array(value):

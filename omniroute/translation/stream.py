@@ -29,7 +29,7 @@ from omniroute.translation import hub
 from omniroute.translation.failures import classify
 from omniroute.translation.format import Format, Frames
 from omniroute.translation.functions import parse_object, to_json
-from omniroute.translation.runtime import Context, new_id
+from omniroute.translation.runtime import Context, drop, new_id
 from omniroute.translation.shape import is_object
 from omniroute.translation.values import Failure, Usage
 
@@ -247,7 +247,7 @@ class TranslatedStream:
             new.append(("json", to_json(row["input"])))
         for name in ("text", "json", "signature"):
             value = row.get(name)
-            if type(value) is str and (value or name == "signature"):
+            if type(value) is str and value:
                 new.append((name, value))
         for name, value in new:
             if name == "signature":
@@ -320,6 +320,9 @@ class TranslatedStream:
 
     def _open(self, block: Block, out: list[bytes]) -> None:
         block.opened = True
+        if not self._knows(block.kind):
+            drop(self._ctx, block.kind)
+            return
         block.index = self._opened
         self._opened += 1
         if block.kind == "tool_use":
@@ -327,6 +330,10 @@ class TranslatedStream:
             self._tools += 1
         self._write(self._writers.open.get(block.kind, ()), self._node(block), out)
         self._flush(block, out)
+
+    def _knows(self, kind: str) -> bool:
+        writers = self._writers
+        return kind in writers.open or kind in writers.delta or kind in writers.close
 
     def _flush(self, block: Block, out: list[bytes]) -> None:
         pieces = block.pieces
@@ -346,6 +353,7 @@ class TranslatedStream:
         if frames:
             node = self._node(block)
             node["json"] = block.json
+            node["empty"] = not any(name == "json" for name, _ in block.pieces)
             self._write(frames, node, out)
 
     def _node(self, block: Block) -> dict[str, Any]:

@@ -82,24 +82,23 @@ class TemplateCompiler:
             "new_id": self._new_id,
             "lookup": self._lookup,
             "lookup_back": self._lookup_back,
+            "band": self._band,
         }
         self._emitter = Emitter(self._source, FUNCTIONS, special)
         for helper in (
             *(runtime.not_a_list, runtime.no_case, runtime.refuse, runtime.drop, runtime.has),
             *(runtime.lacks, runtime.new_id, runtime.lookup, runtime.add, runtime.spread),
-            runtime.merge_neighbours,
+            *(runtime.merge_neighbours, runtime.band),
         ):
             self._source.bind(f"rt_{helper.__name__}", helper)
 
     def add_mappings(self, path: Path) -> None:
         """Write a function for each named mapping; `$use` calls them."""
-        self._collect_lets(self._mappings)
         for name, template in self._mappings.items():
             self.add(f"use {name}", template, (*path, name))
 
     def add(self, name: str, template: Any, path: Path) -> None:
         """Write a function `name` for a template that stands at `path`."""
-        self._collect_lets(template)
         self._current, self._root = name, "node"
         self._reads[name] = set()
         self._calls[name] = set()
@@ -124,17 +123,18 @@ class TemplateCompiler:
             found |= _closure(name, self._calls, self.used_vars)
         return frozenset(found)
 
-    def _collect_lets(self, template: Any) -> None:
+    def collect_names(self, template: Any) -> None:
+        """Make the names known that `$let` gives anywhere in a template, or in a whole table."""
         if isinstance(template, dict):
             members = cast(dict[str, Any], template)
             lets = members.get("$let")
             if isinstance(lets, dict):
                 self._names.update(cast(dict[str, Any], lets))
             for value in members.values():
-                self._collect_lets(value)
+                self.collect_names(value)
         elif isinstance(template, list):
             for value in cast(list[Any], template):
-                self._collect_lets(value)
+                self.collect_names(value)
 
     def _problem(self, path: Path, message: str, *, hint: str | None = None) -> str:
         self.problems.append(Problem(path=path, message=message, hint=hint))
@@ -285,7 +285,7 @@ class TemplateCompiler:
         result = source.assign("None")
         word = "if"
         for key, template in members.items():
-            if key.startswith("$") and key != "$null":
+            if key.startswith("$") and not key.startswith("$null"):
                 if key not in ("$switch", "$else"):
                     self._unknown_directive(key, path)
                 continue
@@ -411,6 +411,11 @@ class TemplateCompiler:
         table = self._source.constant(self._map_argument(arguments, "lookup"))
         key = emitter.emit(arguments[1], at)
         return self._source.assign(f"rt_lookup({table}, {key})")
+
+    def _band(self, emitter: Emitter, arguments: list[Node], at: str) -> str:
+        table = self._source.constant(self._map_argument(arguments, "band"))
+        value = emitter.emit(arguments[1], at)
+        return self._source.assign(f"rt_band({table}, {value})")
 
     def _lookup_back(self, emitter: Emitter, arguments: list[Node], at: str) -> str:
         backward: dict[str, str] = {}
