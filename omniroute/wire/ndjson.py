@@ -51,11 +51,18 @@ class Decoder:
 
 
 class Encoder:
-    """Data must be a JSON text on one line, as `orjson.dumps` writes it."""
+    """Data must be a JSON text on one line, as `orjson.dumps` writes it.
+
+    Clients that split text, not bytes, take some characters for line ends too (Ollama's does, by
+    way of httpx). Within JSON they stand in strings only, where they can be escaped.
+    """
 
     __slots__ = ()
 
     def encode(self, data: bytes, event: str | None = None) -> bytes:
+        if b"\xe2\x80" in data or b"\xc2\x85" in data:
+            data = data.replace(b"\xe2\x80\xa8", b"\\u2028").replace(b"\xe2\x80\xa9", b"\\u2029")
+            data = data.replace(b"\xc2\x85", b"\\u0085")
         return data + b"\n"
 
     def comment(self, text: str = "") -> bytes:

@@ -33,10 +33,18 @@ def test_every_cut_gives_the_same_events(stream: bytes, lines: list[bytes]) -> N
 @given(st.lists(st.dictionaries(st.text(), st.text())), st.data())
 def test_what_is_encoded_is_decoded(values: list[dict[str, str]], data: st.DataObject) -> None:
     encoder = Encoder()
-    texts = [orjson.dumps(value) for value in values]
-    stream = b"".join(encoder.encode(text) + encoder.comment("x") for text in texts)
-    events = read_all(Decoder(), data.draw(split(stream + encoder.close())))
-    assert events == [Event(None, text) for text in texts]
+    lines = [encoder.encode(orjson.dumps(value)) + encoder.comment("x") for value in values]
+    stream = b"".join(lines) + encoder.close()
+    events = read_all(Decoder(), data.draw(split(stream)))
+    assert [event.event for event in events] == [None] * len(values)
+    assert [orjson.loads(event.data) for event in events] == values
+
+
+def test_a_line_stays_one_line_for_clients_that_split_text() -> None:
+    value = {"text": "a\x85b\u2028c\u2029d\n\x0b\x1c“e”"}
+    line = Encoder().encode(orjson.dumps(value))
+    assert line.decode().splitlines() == [line.decode().removesuffix("\n")]
+    assert orjson.loads(line) == value
 
 
 def test_the_bound_is_the_same_for_every_cut() -> None:
