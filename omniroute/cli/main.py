@@ -6,6 +6,9 @@ import sys
 
 import click
 
+from omniroute.cli.admin import init_command, keys_group
+from omniroute.cli.check import check_command, explain_command
+from omniroute.cli.shell import completion_command, version_command
 from omniroute.errors import OmnirouteError, UsageError
 
 
@@ -14,12 +17,20 @@ def cli() -> None:
     """OmniRoute: a declarative AI gateway."""
 
 
+cli.add_command(check_command)
+cli.add_command(explain_command)
+cli.add_command(keys_group)
+cli.add_command(init_command)
+cli.add_command(version_command)
+cli.add_command(completion_command)
+
+
 def main() -> None:
     """Run the command; exit 0 fine, 1 failed, 2 used wrongly. Never shows a traceback."""
     try:
-        cli(standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
+        # Out of its standalone mode click returns the code that a command exits with.
+        code = cli(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
     except click.Abort:
         sys.exit(130)
     except click.ClickException as error:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,3 +28,27 @@ class Disk:
 
     def exists(self, path: str) -> bool:
         return Path(path).exists()
+
+
+def write_atomic(path: str, data: bytes) -> None:
+    """Replace a file so that a reader sees the old or the new content, and a crash loses neither.
+
+    The mode is kept; a symbolic link stays one, and the file behind it is replaced.
+    """
+    target = Path(path).resolve()
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as out:
+            out.write(data)
+            out.flush()
+            os.fsync(out.fileno())
+        if target.exists():
+            temporary.chmod(target.stat().st_mode & 0o7777)
+        else:
+            temporary.chmod(0o644)
+        temporary.replace(target)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            temporary.unlink()
+        raise

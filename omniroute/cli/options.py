@@ -1,0 +1,102 @@
+"""What commands share: the -c option, and the check that every one of them begins with."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, TypeVar
+
+import click
+
+from omniroute.catalog.presets import load_presets
+from omniroute.config.check import Checked, check
+from omniroute.config.diagnostics import has_errors
+from omniroute.config.loader import Reader
+from omniroute.config.model import Config
+from omniroute.config.render import count, render_text
+from omniroute.errors import ConfigError, UsageError
+from omniroute.gateway.boot import read_tables
+from omniroute.gateway.disk import Disk
+
+DEFAULT_FILE: Final = "omniroute.yaml"
+
+F = TypeVar("F", bound=Callable[..., object])
+
+_COLOURS: Final = {
+    "error": "red",
+    "warning": "yellow",
+    "caret": "red",
+    "hint": "cyan",
+    "source": "blue",
+}
+
+
+def config_option(command: F) -> F:
+    """`-c/--config FILE`, repeatable; the command gets `config: tuple[str, ...]`."""
+    add = click.option(
+        "-c",
+        "--config",
+        multiple=True,
+        metavar="FILE",
+        envvar="OMNIROUTE_CONFIG",
+        # click splits the variable at the path separator, as for PATH.
+        type=click.Path(),
+        help=f"Configuration file; repeat it to lay one over the other. "
+        f"[default: $OMNIROUTE_CONFIG, else ./{DEFAULT_FILE}]",
+    )
+    return add(command)
+
+
+def config_files(given: tuple[str, ...]) -> tuple[str, ...]:
+    """The files to read; UsageError with advice when one is not there."""
+    files = given or (DEFAULT_FILE,)
+    for file in files:
+        if Path(file).is_dir():
+            raise UsageError(
+                f"{file} is a folder; give the file, for example {file}/omniroute.yaml"
+            )
+        if not Path(file).exists():
+            advice = "" if given else "; write one with `omniroute init`, or give one with -c FILE"
+            raise UsageError(f"there is no file {file}{advice}")
+    return files
+
+
+def check_files(files: tuple[str, ...]) -> Checked:
+    """Check files on this disk against the shipped presets and the tables beside them."""
+    return check_with(Disk(), files)
+
+
+def check_with(reader: Reader, files: tuple[str, ...]) -> Checked:
+    """As `check_files`, with the files coming from `reader`."""
+    tables, _ = read_tables(files)
+    return check(
+        files,
+        reader=reader,
+        presets=load_presets(),
+        formats=tables,
+        now=datetime.now(UTC),
+    )
+
+
+def load_config(given: tuple[str, ...]) -> Config:
+    """The configuration for a command that needs a good one; findings go to standard error."""
+    checked = check_files(config_files(given))
+    if checked.diagnostics:
+        text = render_text(
+            checked.diagnostics, checked.sources, secrets=checked.secrets, style=style
+        )
+        click.echo(text, err=True)
+    if checked.config is None or has_errors(checked.diagnostics):
+        errors, _ = count(checked.diagnostics)
+        found = "1 error" if errors == 1 else f"{errors} errors"
+        raise ConfigError(f"the configuration has {found}", checked.diagnostics)
+    return checked.config
+
+
+def style(role: str, text: str) -> str:
+    """Colours for people; click takes them out when the output is not a terminal."""
+    if "NO_COLOR" in os.environ:
+        return text
+    return click.style(text, fg=_COLOURS.get(role), bold=role in ("error", "warning", "place"))
