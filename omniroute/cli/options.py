@@ -17,8 +17,7 @@ from omniroute.config.loader import Reader
 from omniroute.config.model import Config
 from omniroute.config.render import count, render_text
 from omniroute.errors import ConfigError, UsageError
-from omniroute.gateway.boot import read_tables
-from omniroute.gateway.disk import Disk
+from omniroute.gateway.disk import Disk, read_tables
 
 DEFAULT_FILE: Final = "omniroute.yaml"
 

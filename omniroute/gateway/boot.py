@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from omniroute.base.data import data_dir
 from omniroute.catalog.presets import load_presets
 from omniroute.config.check import Checked, check
 from omniroute.config.model import Config, Server
 from omniroute.errors import ConfigError, TableError
-from omniroute.gateway.disk import Disk
+from omniroute.gateway.disk import USER_TABLES, Disk, read_tables
 from omniroute.gateway.snapshot import Snapshot, Surroundings, compile_snapshot, digest_of
 from omniroute.translation.registry import load_formats
-
-TABLE_SUFFIX = ".yaml"
-USER_TABLES = "translators"
-"""A folder of this name beside the first configuration file adds or overrides tables."""
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -82,28 +76,6 @@ def load(options: Options) -> Loaded:
         around=Surroundings(env=os.environ.get, read_file=_read_file),
     )
     return Loaded(checked=checked, snapshot=snapshot, watched=watched)
-
-
-def read_tables(files: tuple[str, ...]) -> tuple[Mapping[str, str], tuple[str, ...]]:
-    """Shipped tables, then those beside the first file, by name; and the files they come from.
-
-    Raises ConfigError when a table cannot be read.
-    """
-    folders = [data_dir("translators")]
-    if files:
-        folders.append(Path(files[0]).parent / USER_TABLES)
-    tables: dict[str, str] = {}
-    seen: list[str] = []
-    for folder in folders:
-        if not folder.is_dir():
-            continue
-        for path in sorted(folder.glob(f"*{TABLE_SUFFIX}")):
-            try:
-                tables[path.stem] = path.read_text(encoding="utf-8")
-            except (OSError, UnicodeDecodeError) as error:
-                raise ConfigError(f"cannot read the translation table {path}: {error}") from error
-            seen.append(str(path))
-    return tables, tuple(seen)
 
 
 def _watched(options: Options, checked: Checked, table_files: tuple[str, ...]) -> tuple[str, ...]:
