@@ -167,6 +167,8 @@ def main() -> None:
         *facts,
     ]
     print(render_report(rounds[False], rounds[True], facts=facts), end="")
+    if any(sample.errors for each in rounds.values() for row in each.values() for sample in row):
+        sys.exit("some answers were wrong: see the column errors")
 
 
 if __name__ == "__main__":

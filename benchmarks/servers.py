@@ -98,7 +98,8 @@ def started(
         _wait_until_listening(process, port, log)
         yield Server(name, port, model, process)
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)
         try:
             process.wait(10)
         except subprocess.TimeoutExpired:
