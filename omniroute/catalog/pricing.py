@@ -203,6 +203,7 @@ class _File(Struct, frozen=True, kw_only=True):
     providers: dict[str, _Provider]
 
 
+@lru_cache(maxsize=1024)
 def provider_at(base_url: str) -> str | None:
     """The catalog's name of the provider that serves this URL, if it knows it."""
     for name, provider in _load().providers.items():

@@ -23,7 +23,16 @@ from omniroute.errors import LedgerBusyError, LedgerError
 RETRY_S: Final = 0.05  # a drain holds the file for about this long
 
 _SQL: Final = files("omniroute.ledger") / "sql"
-_WRITER: Final = {"threads": 1, "memory_limit": "256MB"}  # the machine belongs to the requests
+Settings = Mapping[str, str | int | bool]
+
+_READER: Final[Settings] = {
+    "python_enable_replacements": False,  # a table is a table, never a variable of ours
+}
+_WRITER: Final[Settings] = {
+    "threads": 1,  # the machine belongs to the requests
+    "memory_limit": "256MB",
+    "storage_compatibility_version": "v1.2.0",  # other tools come with older DuckDBs
+}
 
 
 def database_path(data_dir: Path) -> Path:
@@ -32,14 +41,15 @@ def database_path(data_dir: Path) -> Path:
 
 @contextmanager
 def open_database(
-    path: Path, *, read_only: bool, config: Mapping[str, str | int | bool] | None = None
+    path: Path, *, read_only: bool, config: Settings | None = None
 ) -> Generator[duckdb.DuckDBPyConnection]:
     """A connection, closed at the end; duckdb's own errors leave as LedgerError.
 
     Raises LedgerBusyError when somebody else has the file open in a way that excludes this.
     """
+    settings = config or (_READER if read_only else _WRITER)
     try:
-        connection = duckdb.connect(str(path), read_only=read_only, config=dict(config or _WRITER))
+        connection = duckdb.connect(str(path), read_only=read_only, config=dict(settings))
     except duckdb.Error as exc:
         text = str(exc)
         # The second is this same process having it open the other way, in another thread.
@@ -60,7 +70,7 @@ def open_patiently(
     *,
     read_only: bool,
     patience_s: float,
-    config: Mapping[str, str | int | bool] | None = None,
+    config: Settings | None = None,
 ) -> Generator[duckdb.DuckDBPyConnection]:
     """As `open_database`, trying again for `patience_s` while the file is busy. Blocks."""
     give_up = time.monotonic() + patience_s

@@ -396,6 +396,16 @@ def test_only_the_owner_may_read_the_database(tmp_path: Path) -> None:
     assert database_path(tmp_path / "data").stat().st_mode & 0o777 == 0o600
 
 
+def test_the_file_can_be_opened_by_older_tools(tmp_path: Path) -> None:
+    with Spool(tmp_path):
+        Drainer(tmp_path).drain_once()
+    ((version,),) = query(
+        tmp_path,
+        "SELECT tags['storage_version'] FROM duckdb_databases() WHERE database_name = 'usage'",
+    )
+    assert version == "v1.2.0+"
+
+
 def test_a_file_that_is_no_database_is_said_and_nothing_is_lost(tmp_path: Path) -> None:
     database_path(tmp_path).write_text("not a database")
     with Spool(tmp_path) as spool:
