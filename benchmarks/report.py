@@ -110,7 +110,7 @@ def describe_machine(*, pinned: bool) -> list[str]:
         platform.machine(),
     )
     versions = ", ".join(
-        f"{name} {importlib.metadata.version(name)}" for name in ("sanic", "pyreqwest", "uvloop")
+        f"{name} {importlib.metadata.version(name)}" for name in ("sanic", "httptools", "uvloop")
     )
     where = "servers on one core, generator and provider on another" if pinned else "not pinned"
     return [

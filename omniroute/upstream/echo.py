@@ -1,0 +1,161 @@
+"""The built-in `echo` provider: an in-process transport that speaks the openai-chat wire format.
+
+It repeats the last user message, so that a gateway can be tried, shown and tested without network
+or keys. Answers depend on the request alone, but for `created`. Token counts are estimates of four
+characters each. It has one model, `echo`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
+from typing import Any, Final, cast
+from urllib.parse import urlsplit
+
+import orjson
+
+from omniroute.upstream.client import Bounds, UpstreamRequest
+from omniroute.upstream.echo_answer import Answer, EchoRefusal, answer_chat
+
+MODEL: Final = "echo"
+_JSON: Final[Mapping[str, str]] = {"content-type": "application/json"}
+_SSE: Final[Mapping[str, str]] = {"content-type": "text/event-stream", "cache-control": "no-cache"}
+
+
+class EchoTransport:
+    """Answers `…/chat/completions` and `…/models` below any URL with the scheme `echo:`."""
+
+    async def open(self, request: UpstreamRequest, bounds: Bounds) -> EchoExchange:
+        path = urlsplit(request.url).path.rstrip("/")
+        try:
+            if path.endswith("/models") and request.method == "GET":
+                return _whole(200, {"object": "list", "data": [_model_entry()]})
+            if path.endswith("/chat/completions") and request.method == "POST":
+                return _chat(request.body)
+        except EchoRefusal as refusal:
+            return _whole(refusal.status, _error(refusal))
+        return _whole(404, _error(EchoRefusal(404, f"echo has no {request.method} {path}")))
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+class EchoExchange:
+    """An answer that is made while it is read."""
+
+    def __init__(self, status: int, headers: Mapping[str, str], chunks: Iterator[bytes]) -> None:
+        self.status = status
+        self.headers = headers
+        self._chunks = chunks
+
+    async def read(self) -> bytes:
+        return next(self._chunks, b"")
+
+    async def close(self) -> None:
+        self._chunks = iter(())
+
+
+def _chat(body: bytes) -> EchoExchange:
+    try:
+        parsed: Any = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise EchoRefusal(400, f"the body is not JSON: {error}") from None
+    if not isinstance(parsed, dict):
+        raise EchoRefusal(400, "the body must be a JSON object")
+    request = cast(dict[str, Any], parsed)
+    if request.get("model") != MODEL:
+        raise EchoRefusal(404, "echo has one model: echo", "model")
+    answer = answer_chat(request)
+    shared: dict[str, Any] = {
+        "id": f"chatcmpl-{sha256(body).hexdigest()[:24]}",
+        "created": int(time.time()),
+        "model": MODEL,
+    }
+    if request.get("stream") is not True:
+        return _whole(200, _completion(shared, answer))
+    options = request.get("stream_options")
+    with_usage = isinstance(options, dict) and cast(dict[str, Any], options).get("include_usage")
+    events = _events(shared, answer, with_usage=with_usage is True)
+    return EchoExchange(200, _SSE, events)
+
+
+def _completion(shared: dict[str, Any], answer: Answer) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": "assistant", "content": answer.text, "refusal": None}
+    if answer.tool is not None:
+        message["content"] = None
+        message["tool_calls"] = [_tool_call(shared, answer.tool, answer.arguments)]
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": answer.finish}
+    return shared | {"object": "chat.completion", "choices": [choice], "usage": _usage(answer)}
+
+
+def _events(shared: dict[str, Any], answer: Answer, *, with_usage: bool) -> Iterator[bytes]:
+    """Server-sent events: the role, the words or the arguments in pieces, the end."""
+    base: dict[str, Any] = shared | {"object": "chat.completion.chunk"}
+    if with_usage:
+        base["usage"] = None
+
+    def event(delta: dict[str, Any], finish: str | None = None) -> bytes:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
+        return _frame(base | {"choices": [choice]})
+
+    yield event({"role": "assistant", "content": None if answer.tool else "", "refusal": None})
+    if answer.tool is not None:
+        call = _tool_call(shared, answer.tool, "") | {"index": 0}
+        yield event({"tool_calls": [call]})
+        for piece in _pieces(answer.arguments, 8):
+            yield event({"tool_calls": [{"index": 0, "function": {"arguments": piece}}]})
+    else:
+        for word in answer.words():
+            yield event({"content": word})
+    yield event({}, answer.finish)
+    if with_usage:
+        yield _frame(base | {"choices": [], "usage": _usage(answer)})
+    yield b"data: [DONE]\n\n"
+
+
+def _pieces(text: str, size: int) -> Iterator[str]:
+    for start in range(0, len(text), size):
+        yield text[start : start + size]
+
+
+def _tool_call(shared: dict[str, Any], name: str, arguments: str) -> dict[str, Any]:
+    call_id = f"call_{str(shared['id'])[-24:]}"
+    return {
+        "id": call_id,
+        "type": "function",
+        "function": {"name": name, "arguments": arguments},
+    }
+
+
+def _usage(answer: Answer) -> dict[str, Any]:
+    return {
+        "prompt_tokens": answer.prompt_tokens,
+        "completion_tokens": answer.completion_tokens,
+        "total_tokens": answer.prompt_tokens + answer.completion_tokens,
+        "prompt_tokens_details": {"cached_tokens": 0},
+        "completion_tokens_details": {"reasoning_tokens": 0},
+    }
+
+
+def _model_entry() -> dict[str, Any]:
+    return {"id": MODEL, "object": "model", "created": 0, "owned_by": "omniroute"}
+
+
+def _error(refusal: EchoRefusal) -> dict[str, Any]:
+    return {
+        "error": {
+            "message": str(refusal),
+            "type": "invalid_request_error",
+            "param": refusal.param,
+            "code": "model_not_found" if refusal.param == "model" else None,
+        }
+    }
+
+
+def _frame(value: dict[str, Any]) -> bytes:
+    return b"data: " + orjson.dumps(value) + b"\n\n"
+
+
+def _whole(status: int, value: dict[str, Any]) -> EchoExchange:
+    return EchoExchange(status, _JSON, iter((orjson.dumps(value),)))

@@ -1,0 +1,58 @@
+"""Transports by their options: made at the first need, kept over reloads, closed when unused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import assert_never
+
+from omniroute.upstream.client import Transport
+from omniroute.upstream.echo import EchoTransport
+from omniroute.upstream.fast import FastTransport
+from omniroute.upstream.guard import Resolver
+from omniroute.upstream.httpx_client import HttpxTransport
+from omniroute.upstream.options import TransportOptions
+
+
+class TransportPool:
+    """Owned by one worker; belongs to its event loop."""
+
+    def __init__(self) -> None:
+        self._resolver = Resolver()
+        self._transports: dict[TransportOptions, Transport] = {}
+
+    def get(self, options: TransportOptions) -> Transport:
+        """The transport for `options`; equal options share one, and its connections.
+
+        Raises UpstreamConnectError when the options cannot work (a malformed proxy URL).
+        """
+        transport = self._transports.get(options)
+        if transport is None:
+            transport = self._transports[options] = _make_transport(options, self._resolver)
+        return transport
+
+    async def retain(self, used: Iterable[TransportOptions]) -> None:
+        """Let go of every transport whose options are not among `used`.
+
+        Their exchanges run on to their end; a request that still holds an older snapshot gets a
+        new transport for it.
+        """
+        keep = set(used)
+        gone = [options for options in self._transports if options not in keep]
+        for transport in [self._transports.pop(options) for options in gone]:
+            await transport.close()
+
+    async def close(self) -> None:
+        """End all idle connections; running exchanges may finish."""
+        await self.retain(())
+
+
+def _make_transport(options: TransportOptions, resolver: Resolver) -> Transport:
+    match options.client:
+        case "fast":
+            return FastTransport(options, resolver)
+        case "httpx":
+            return HttpxTransport(options, resolver)
+        case "echo":
+            return EchoTransport()
+        case _:
+            assert_never(options.client)
