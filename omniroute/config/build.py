@@ -12,10 +12,11 @@ from collections.abc import Callable, Collection, Mapping
 from msgspec import Struct
 
 from omniroute.config.diagnostics import Diagnostic
-from omniroute.config.model import Config, Mark
+from omniroute.config.model import Config, Mark, Resilience
 from omniroute.config.preset import Preset
 from omniroute.config.sections.keys import build_keys
 from omniroute.config.sections.providers import build_providers
+from omniroute.config.sections.routing import build_aliases, build_combos, build_resilience
 from omniroute.config.sections.server import (
     build_auth,
     build_reload,
@@ -44,11 +45,15 @@ def build_config(
     """`root` must have passed `check_schema`."""
     findings = Findings(absolute)
     view = View(root, (), findings)
+    resilience = build_resilience(view.view("resilience"), Resilience())
     config = Config(
         server=build_server(view.view("server"), base_folder=findings.folder_of(root.mark)),
         auth=build_auth(view.view("auth")),
         keys=build_keys(view),
-        providers=build_providers(view, presets=presets, formats=formats),
+        providers=build_providers(view, presets=presets, formats=formats, resilience=resilience),
+        aliases=build_aliases(view),
+        combos=build_combos(view, resilience),
+        resilience=resilience,
         settings=build_settings(view.view("settings")),
         usage=build_usage(view.view("usage")),
         reload=build_reload(view.view("reload")),

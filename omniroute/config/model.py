@@ -241,6 +241,9 @@ class Combo(Struct, frozen=True, kw_only=True):
     max_attempts: int = 4
     sticky: Sticky | None = None
     resilience: Resilience | None = None
+    resilience_set: tuple[tuple[str, str], ...] = ()
+    """The fields of `resilience` that the combo itself sets, as ("retry", "attempts"); the others
+    are those of each target's provider."""
 
 
 class Policy(Struct, frozen=True, kw_only=True):

@@ -27,12 +27,10 @@ Schema = Mapping[str, Any]
 
 LATER: Final[frozenset[tuple[str, ...]]] = frozenset(
     {
-        ("aliases",),
         ("auth", "dashboard", "password_hash"),
         ("auth", "dashboard", "session_ttl"),
         ("budgets",),
         ("cache",),
-        ("combos",),
         ("evals",),
         ("git",),
         ("idempotency",),
@@ -40,10 +38,7 @@ LATER: Final[frozenset[tuple[str, ...]]] = frozenset(
         ("keys", "*", "rate_limit"),
         ("management",),
         ("policies",),
-        ("providers", "*", "balance"),
         ("providers", "*", "connections", "*", "oauth"),
-        ("providers", "*", "resilience"),
-        ("resilience",),
         ("settings", "system_prompt"),
         ("settings", "thinking_budget"),
         ("state",),

@@ -86,6 +86,18 @@ class View:
                 self.findings,
             )
 
+    def texts_or_maps(self, key: str) -> Iterator[str | View]:
+        """The items of a list that may hold both."""
+        for index, item in enumerate(self._items(key)):
+            if isinstance(item, Scalar) and isinstance(item.value, str):
+                yield item.value
+            elif isinstance(item, Map):
+                yield View(item, (*self.path, key, index), self.findings)
+
+    def _items(self, key: str) -> tuple[Node, ...]:
+        node = self._node.get(key)
+        return node.items if isinstance(node, Seq) else ()
+
     def scalar(self, key: str) -> ScalarValue:
         node = self._node.get(key)
         return node.value if isinstance(node, Scalar) else None
@@ -110,6 +122,13 @@ class View:
             return default
         found = (item.value for item in node.items if isinstance(item, Scalar))
         return tuple(value for value in found if isinstance(value, str))
+
+    def words(self, key: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:
+        """A list of texts and whole numbers, all as text."""
+        if key not in self:
+            return default
+        found = (item.value for item in self._items(key) if isinstance(item, Scalar))
+        return tuple(str(value) for value in found)
 
     def marked_texts(self, key: str) -> Iterator[tuple[str, Mark]]:
         """As `texts`, each with its place."""

@@ -285,7 +285,7 @@ class LiveState:
                 provider.format,
                 connection.api_key,
             )
-            for provider in index.providers.values()
+            for provider in index.config.providers.values()
             for connection in provider.connections.values()
         }
         for key, identity in self._identities.items():
@@ -296,7 +296,7 @@ class LiveState:
         for table in (self._turns, self._decks, self._good):
             for name in [name for name in table if name not in names]:
                 del table[name]
-        for provider in [name for name in self._budgets if name not in index.providers]:
+        for provider in [name for name in self._budgets if name not in index.config.providers]:
             del self._budgets[provider]
 
     def _forget_connection(self, key: str) -> None:

@@ -252,9 +252,15 @@ class _Planner:
         return _RESTS if health.rests_until_s > now_s else _READY
 
     def _balance(self, leaf: Leaf, options: list[Option]) -> list[Candidate]:
+        """By priority; a balance that spreads does so among those of the best priority."""
         balance = leaf.provider.balance
-        ordered = BALANCES[balance](options, self._turn(leaf.id))
-        ready = [option.group[0] for option in ordered]
+        options.sort(key=lambda option: option.group[0].connection.priority)
+        best = options[0].group[0].connection.priority
+        equal = options
+        if balance in SPREADING:
+            equal = [one for one in options if one.group[0].connection.priority == best]
+        options[: len(equal)] = BALANCES[balance](equal, self._turn(leaf.id))
+        ready = [option.group[0] for option in options]
         if self._facts.session is not None and balance in SPREADING:
             key = self._live.bound(leaf.id, session_owner(self._facts), self._now_s)
             if key is not None:

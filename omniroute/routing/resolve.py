@@ -9,8 +9,9 @@ from typing import Literal
 from msgspec import Struct
 
 from omniroute.config.model import ModelKind
+from omniroute.config.names import ToCombo, compile_globs, find_name, split_provider
 from omniroute.errors import RequestError
-from omniroute.routing.index import ModelIndex, compile_globs, find_name, split_provider
+from omniroute.routing.index import ModelIndex, find_leaf
 from omniroute.routing.values import Branch, Leaf, Resolved
 
 
@@ -35,20 +36,16 @@ def resolve(index: ModelIndex, requested: str, globs: Sequence[str] = ()) -> Res
     Raises RequestError: not_found with a suggestion, invalid_request naming the providers when a
     bare model is ambiguous, permission when the key does not list it.
     """
-    found = find_name(index, requested)
-    if found is None:
+    meaning = find_name(index.names, requested)
+    if meaning is None:
         raise _unknown(index, requested, globs)
-    if isinstance(found.target, str):
-        resolved = Resolved(
-            requested=requested,
-            id=found.target,
-            node=index.combos[found.target],
-            via=found.via,
-        )
+    node: Leaf | Branch
+    if isinstance(meaning, ToCombo):
+        name, node = meaning.combo, index.combos[meaning.combo]
     else:
-        resolved = Resolved(
-            requested=requested, id=found.target.id, node=found.target, via=found.via
-        )
+        node = find_leaf(index, meaning)
+        name = node.id
+    resolved = Resolved(requested=requested, id=name, node=node, via=meaning.via)
     if not allowed(index, globs, resolved):
         raise RequestError(
             "permission",
@@ -67,10 +64,10 @@ def resolve_for_provider(
     Aliases and combos have no meaning here: the path already says where the request goes. The
     prefix is tried first, because a provider's own ids may contain slashes.
     """
-    if provider not in index.providers:
-        hint = _did_you_mean(provider, index.providers)
+    if provider not in index.config.providers:
+        hint = _did_you_mean(provider, index.config.providers)
         raise RequestError("not_found", f'there is no provider "{provider}"{hint}')
-    owner, model = split_provider(index, requested)
+    owner, model = split_provider(index.config, requested)
     full = f"{provider}/{requested}"
     if full not in index.leaves and owner is not None:
         if owner.id != provider:
@@ -96,10 +93,12 @@ def allowed(index: ModelIndex, globs: Sequence[str], resolved: Resolved) -> bool
     if not globs:
         return True
     names = [resolved.id]
-    names += [hop.name for hop in resolved.via if split_provider(index, hop.name)[0] is None]
+    names += [hop.name for hop in resolved.via if split_provider(index.config, hop.name)[0] is None]
     if isinstance(resolved.node, Leaf):
-        model = resolved.id.removeprefix(f"{resolved.node.provider.id}/")
-        if index.bare.get(model) == (resolved.id,):
+        provider = resolved.node.provider
+        model = resolved.id.removeprefix(f"{provider.id}/")
+        owners = index.names.bare.get(model, ())
+        if len(owners) == 1 and owners[0].id == provider.id:
             names.append(model)
     covers = compile_globs(tuple(globs)).fullmatch
     return any(covers(name) is not None for name in names)
@@ -125,11 +124,15 @@ def _every_row(index: ModelIndex) -> Iterator[Listed]:
     for name, branch in index.combos.items():
         if any(_usable(leaf) for leaf in leaves_of(branch)):
             yield _row(name, branch, what="combo", owned_by="combo")
-    for name in index.aliases:
-        found = find_name(index, name)
-        if found is None:
+    for name in index.names.aliases:
+        meaning = find_name(index.names, name)
+        if meaning is None:
             continue
-        node = index.combos[found.target] if isinstance(found.target, str) else found.target
+        node: Leaf | Branch
+        if isinstance(meaning, ToCombo):
+            node = index.combos[meaning.combo]
+        else:
+            node = find_leaf(index, meaning)
         if any(_usable(leaf) for leaf in leaves_of(node)):
             owner = node.provider.id if isinstance(node, Leaf) else "combo"
             target = node.id if isinstance(node, Leaf) else node.combo.id
@@ -178,7 +181,8 @@ def _usable(leaf: Leaf) -> bool:
 
 
 def _unknown(index: ModelIndex, requested: str, globs: Sequence[str]) -> RequestError:
-    ids = index.bare.get(requested, ())
+    owners = index.names.bare.get(requested, ())
+    ids = [f"{provider.id}/{requested}" for provider in owners]
     visible = [name for name in ids if _may_list(index, globs, name)]
     if len(visible) > 1:
         choices = ", ".join(visible)

@@ -42,11 +42,6 @@ def in_order(options: list[Option], turn: Turn) -> list[Option]:
     return options
 
 
-def by_priority(options: list[Option], turn: Turn) -> list[Option]:
-    """Connections by their `priority`, smallest first, then as declared."""
-    return sorted(options, key=lambda option: option.group[0].connection.priority)
-
-
 def weighted(options: list[Option], turn: Turn) -> list[Option]:
     """First with probability weight/sum, the next among the rest likewise.
 
@@ -205,15 +200,17 @@ STRATEGIES: Final[Mapping[StrategyName, Strategy]] = {
 out, is the planner's doing (see `plan`)."""
 
 BALANCES: Final[Mapping[Balance, Strategy]] = {
-    "priority": by_priority,
+    "priority": in_order,
     "weighted": weighted,
-    "fill-first": lambda options, turn: fill_first(by_priority(options, turn), turn),
+    "fill-first": fill_first,
     "round-robin": round_robin,
     "p2c": power_of_two,
     "random": random_order,
     "least-used": least_used,
-    "cost-optimized": lambda options, turn: cost_optimized(by_priority(options, turn), turn),
+    "cost-optimized": cost_optimized,
 }
+
+"""What they get is sorted by `priority` already."""
 
 SPREADING: Final = frozenset({"weighted", "round-robin", "p2c", "random", "least-used"})
 """Balances under which a session would wander between connections, were it not held."""

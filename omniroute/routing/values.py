@@ -14,6 +14,7 @@ from typing import Any
 from msgspec import Struct
 
 from omniroute.config.model import Combo, Connection, Mark, Model, ModelKind, Provider, Resilience
+from omniroute.config.names import Hop
 
 Condition = Callable[[Mapping[str, object]], Any]
 """A compiled `when`; what it returns is judged by JMESPath's own rule of truth."""
@@ -89,14 +90,6 @@ class Branch(Struct, frozen=True, kw_only=True):
     combo: Combo
     children: tuple[Child, ...]
     mark: Mark | None = None
-
-
-class Hop(Struct, frozen=True):
-    """An alias that was followed."""
-
-    name: str
-    pattern: str
-    mark: Mark | None
 
 
 class Resolved(Struct, frozen=True, kw_only=True):

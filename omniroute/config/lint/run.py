@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from omniroute.config.diagnostics import Diagnostic
-from omniroute.config.lint import access, addresses, providers, secrets, timing
+from omniroute.config.lint import access, addresses, combos, providers, routing, secrets, timing
 from omniroute.config.lint.facts import Facts, Rule
 
 RULES: Final[tuple[Rule, ...]] = (
@@ -40,6 +40,20 @@ RULES: Final[tuple[Rule, ...]] = (
     providers.certificate_not_checked,
     providers.header_not_yours,
     providers.header_value_breaks_line,
+    routing.unknown_target,
+    routing.ambiguous_target,
+    routing.loop,
+    routing.wildcard_conflict,
+    routing.alias_hides,
+    combos.dead_end,
+    combos.dead_target,
+    combos.unreachable_target,
+    combos.weight_zero,
+    combos.condition_does_not_compile,
+    combos.condition_names_unknown_field,
+    combos.weaker_fallback,
+    combos.mixed_kinds,
+    combos.fallback_comes_too_late,
     timing.zero_timeout,
     timing.timeouts_do_not_fit,
     secrets.recognised_secret,

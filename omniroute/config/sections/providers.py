@@ -8,31 +8,45 @@ from typing import Final, Literal, cast
 from msgspec.structs import replace
 
 from omniroute.config.model import (
+    Balance,
     Connection,
     Model,
     ModelKind,
     Price,
     Provider,
     Ref,
+    Resilience,
     Timeouts,
     Tls,
 )
 from omniroute.config.preset import Preset
 from omniroute.config.schema import suggest
+from omniroute.config.sections.routing import build_resilience
 from omniroute.config.view import View
 
 DEFAULT_CONNECTION: Final = Connection(id="default")
 
 
 def build_providers(
-    root: View, *, presets: Mapping[str, Preset], formats: Collection[str] | None
+    root: View,
+    *,
+    presets: Mapping[str, Preset],
+    formats: Collection[str] | None,
+    resilience: Resilience,
 ) -> Mapping[str, Provider]:
-    """`formats` are the names of the translation tables; None leaves them unchecked."""
-    built = (
-        _build_provider(name, view, presets=presets, formats=formats)
-        for name, view in root.views("providers")
-    )
-    return {provider.id: provider for provider in built if provider is not None}
+    """`formats` are the names of the translation tables; None leaves them unchecked.
+
+    `resilience` is the global section, which a provider's own is laid over.
+    """
+    built: dict[str, Provider] = {}
+    for name, view in root.views("providers"):
+        provider = _build_provider(name, view, presets=presets, formats=formats)
+        if provider is not None and "resilience" in view:
+            own = build_resilience(view.view("resilience"), resilience)
+            provider = replace(provider, resilience=own)
+        if provider is not None:
+            built[name] = provider
+    return built
 
 
 def _build_provider(
@@ -70,6 +84,7 @@ def _build_provider(
         base_url=base_url,
         preset=preset_name,
         connections=_build_connections(view),
+        balance=cast("Balance", view.text("balance", "priority")),
         allow_private_network=view.boolean("allow_private_network", default=private),
         headers={**headers, **view.ref_map("headers")},
         timeout=_build_timeouts(view.view("timeout")),
