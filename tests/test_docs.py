@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from scripts.render_reference import FOLDER
+from scripts.render_reference import PAGES as REFERENCE
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = (
     *sorted(ROOT.glob("*.md")),
@@ -57,3 +60,9 @@ def test_readme_shows_first_how_to_serve_and_then_how_to_test() -> None:
     last = test.strip().splitlines()[-1].split("&& ")[-1]
     assert last.startswith("pytest")
     assert f"\n{last}\n" in (ROOT / ".ci/run").read_text()
+
+
+@pytest.mark.parametrize("name", REFERENCE)
+def test_reference_pages_tell_what_the_program_is(name: str) -> None:
+    shown = (FOLDER / name).read_text(encoding="utf-8")
+    assert shown == REFERENCE[name](), "run: python scripts/render_reference.py"
