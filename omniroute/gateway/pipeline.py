@@ -16,7 +16,7 @@ from omniroute.admission.gate import decide, identify
 from omniroute.admission.values import Admit, Caller, Refuse, RequestFacts
 from omniroute.base.clock import Clock
 from omniroute.base.secret import redact
-from omniroute.catalog.tokens import estimate_tokens
+from omniroute.catalog.tokens import estimate_request
 from omniroute.errors import RequestError, TranslationError, UpstreamError
 from omniroute.gateway.attempt import Answered, Ask, AttemptFailedError, Begun, attempt
 from omniroute.gateway.body import parse_body
@@ -30,7 +30,7 @@ from omniroute.routing.attempts import Attempts, GiveUp, Try, Wait
 from omniroute.routing.live import LiveState
 from omniroute.routing.plan import RouteFacts, plan
 from omniroute.routing.resolve import resolve
-from omniroute.routing.values import Candidate, Resolved
+from omniroute.routing.values import Branch, Candidate, Resolved
 from omniroute.translation.values import ClientFormat, Facts, Failure, Stream, Target, Usage
 from omniroute.upstream.pool import TransportPool
 
@@ -93,7 +93,7 @@ class _Run:
         self._written = False
         self._loop = asyncio.get_running_loop()
         self._deadline = self._loop.time() + snapshot.config.server.request_timeout_s
-        self._input_tokens = estimate_tokens(inbound.body)
+        self._input_tokens = 0
         self.trace = Trace(inbound, digest=snapshot.digest, clock=pipeline.clock)
 
     async def answer(self) -> Whole | None:
@@ -102,6 +102,8 @@ class _Run:
         client = self._snapshot.formats.client(self._inbound.format)
         facts = self._read(client, body)
         resolved = self._resolve(caller, self.trace.model)
+        if self._asks_for_tokens(caller, resolved):
+            self._input_tokens = estimate_request(body)
         admit = self._admit(caller, facts, resolved)
         if admit.model != resolved.id:
             resolved = self._resolve(None, admit.model)
@@ -155,6 +157,19 @@ class _Run:
             )
         key = caller.key if caller is not None else None
         return resolve(self._snapshot.index, name, key.models if key is not None else ())
+
+    def _asks_for_tokens(self, caller: Caller, resolved: Resolved) -> bool:
+        """Whether anything depends on the input's size: an estimate of a long one takes a while."""
+        admission = self._snapshot.admission
+        if admission.policies or admission.book.meters:
+            return True
+        if caller.key is not None and caller.key.rate_limit.tokens is not None:
+            return True
+        node = resolved.node
+        if isinstance(node, Branch):
+            return True
+        size = len(self._inbound.body)  # a token has at least one byte
+        return any(one.window is not None and size > one.window for one in node.candidates)
 
     def _admit(self, caller: Caller, facts: Facts, resolved: Resolved) -> Admit:
         inbound = self._inbound
