@@ -19,7 +19,6 @@ from omniroute.http.respond import whole
 from omniroute.http.routes import Route, Surface
 from omniroute.routing.resolve import Listed, list_models
 
-
 Shape = Callable[[Listed, datetime], dict[str, object]]
 
 
