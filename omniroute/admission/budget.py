@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from omniroute.admission.globs import compile_globs
 from omniroute.admission.values import Caller, Refuse
 from omniroute.config.model import Budget, Mark
+from omniroute.config.names import compile_globs
 from omniroute.errors import RequestError
 from omniroute.state.store import BudgetTake, Shortage, Spent
 
@@ -145,7 +145,7 @@ class BudgetBook:
         found = list(self._by_provider.get(provider, ()))
         full = f"{provider}/{model}"
         for meter in self._by_model:
-            matches = compile_globs((meter.budget.scope[1],))
+            matches = compile_globs((meter.budget.scope[1],)).fullmatch
             if matches(full) or matches(model):
                 found.append(meter)
         return found

@@ -7,9 +7,9 @@ import hmac
 from collections.abc import Mapping
 from datetime import datetime
 
-from omniroute.admission.globs import compile_globs
 from omniroute.admission.values import Caller, Refuse
 from omniroute.config.model import Config, Key, Mark, Role
+from omniroute.config.names import compile_globs
 from omniroute.errors import RequestError
 
 MAX_KEY_CHARS = 512  # ours have about 50; longer is refused before a byte is hashed
@@ -108,8 +108,8 @@ def may_use(caller: Caller, *names: str) -> bool:
     """Whether the key's model globs cover any of the names that the asked model goes by."""
     if caller.key is None or not caller.key.models:
         return True
-    matches = compile_globs(caller.key.models)
-    return any(matches(name) for name in names)
+    matches = compile_globs(caller.key.models).fullmatch
+    return any(matches(name) is not None for name in names)
 
 
 def _refused(

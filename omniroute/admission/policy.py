@@ -32,25 +32,6 @@ Evaluate = Callable[[Any], Any]
 CACHE_FIELD: Final = "cache"
 """A `set` of this name is no field of the hub: it opts an answer in to the cache, or out of it."""
 
-CONTEXT_FIELDS: Final = frozenset(
-    (
-        "key",
-        "tags",
-        "client.ip",
-        "request.path",
-        "request.format",
-        "request.model",
-        "request.requested",
-        "request.stream",
-        "request.kind",
-        "request.headers",
-        "request.max_output_tokens",
-        *(f"now.{name}" for name in ("year", "month", "day", "hour", "minute", "weekday", "date")),
-        "usage.input_tokens_estimate",
-    )
-)
-"""What an expression may name; `tags` and `request.headers` are open below that."""
-
 
 class CompiledPolicy(Struct, frozen=True, kw_only=True):
     """A policy with its expressions compiled; `source` keeps its text for messages."""

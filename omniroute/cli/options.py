@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TypeVar
 
 import click
 
-from omniroute.config.check import Checked
+from omniroute.catalog.presets import load_presets
+from omniroute.config.check import Checked, check
 from omniroute.config.diagnostics import has_errors
 from omniroute.config.loader import Reader
 from omniroute.config.model import Config
 from omniroute.config.render import count, render_text
 from omniroute.errors import ConfigError, UsageError
-from omniroute.gateway.disk import Disk
-from omniroute.gateway.inspect import inspect
+from omniroute.gateway.disk import Disk, read_tables
 
 DEFAULT_FILE: Final = "omniroute.yaml"
 
@@ -68,7 +69,14 @@ def check_files(files: tuple[str, ...]) -> Checked:
 
 def check_with(reader: Reader, files: tuple[str, ...]) -> Checked:
     """As `check_files`, with the files coming from `reader`."""
-    return inspect(files, reader).checked
+    tables, _ = read_tables(files)
+    return check(
+        files,
+        reader=reader,
+        presets=load_presets(),
+        formats=tables,
+        now=datetime.now(UTC),
+    )
 
 
 def load_config(given: tuple[str, ...]) -> Config:

@@ -11,7 +11,7 @@ from typing import Final
 import click
 
 from omniroute.base.log import set_up_logging
-from omniroute.cli.options import config_files, config_option
+from omniroute.cli.options import config_option
 from omniroute.errors import UsageError
 from omniroute.gateway import boot
 from omniroute.http import server
@@ -55,11 +55,7 @@ def serve(
     """
     set_up_logging(level=log_level, json_lines=log_format == "json")
     options = boot.Options(
-        files=config_files(tuple(config)),
-        host=host,
-        port=port,
-        data_dir=data_dir,
-        worker=_worker_number(),
+        files=tuple(config), host=host, port=port, data_dir=data_dir, worker=_worker_number()
     )
     first = boot.load(options)
     count = _worker_count(workers, first.server.workers)

@@ -14,6 +14,14 @@ from msgspec import Struct
 from omniroute.config.diagnostics import Diagnostic
 from omniroute.config.model import Config, Mark, Resilience
 from omniroute.config.preset import Preset
+from omniroute.config.sections.governance import (
+    build_budgets,
+    build_cache,
+    build_ip_filter,
+    build_policies,
+    build_state_url,
+    build_tests,
+)
 from omniroute.config.sections.keys import build_keys
 from omniroute.config.sections.providers import build_providers
 from omniroute.config.sections.routing import build_aliases, build_combos, build_resilience
@@ -54,6 +62,15 @@ def build_config(
         aliases=build_aliases(view),
         combos=build_combos(view, resilience),
         resilience=resilience,
+        policies=build_policies(view),
+        ip_filter=build_ip_filter(view.view("ip_filter")),
+        budgets=build_budgets(view),
+        cache=build_cache(view.view("cache")),
+        idempotency_window_s=view.view("idempotency").duration_s(
+            "window", Config().idempotency_window_s
+        ),
+        state_url=build_state_url(view.view("state")),
+        tests=build_tests(view),
         settings=build_settings(view.view("settings")),
         usage=build_usage(view.view("usage")),
         reload=build_reload(view.view("reload")),

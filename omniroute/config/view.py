@@ -15,7 +15,7 @@ from omniroute.base.units import parse_duration, parse_size, parse_usd
 from omniroute.config.diagnostics import Diagnostic, Path, error
 from omniroute.config.model import Mark, Ref
 from omniroute.config.refs import RefSyntaxError, parse_refs
-from omniroute.config.yamltree import Map, Node, Scalar, ScalarValue, Seq
+from omniroute.config.yamltree import Map, Node, Scalar, ScalarValue, Seq, to_plain
 
 T = TypeVar("T")
 
@@ -142,6 +142,11 @@ class View:
     def text_map(self, key: str) -> Mapping[str, str]:
         inner = self.view(key)
         return {name: inner.text(name, "") for name in inner.keys()}  # noqa: SIM118 -- as above
+
+    def plain_map(self, key: str) -> Mapping[str, object]:
+        """A map whose inside no section reads: as plain JSON values."""
+        node = self._node.get(key)
+        return to_plain(node) if isinstance(node, Map) else {}
 
     def boolean(self, key: str, *, default: bool) -> bool:
         value = self.scalar(key)

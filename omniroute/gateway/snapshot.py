@@ -109,7 +109,7 @@ def digest_of(content: str, tables: Mapping[str, str]) -> str:
     """
     seen = hashlib.sha256(content.encode())
     for name in sorted(tables):
-        seen.update(f"\0{tables[name]}".encode())
+        seen.update(f"\0{name}\0{tables[name]}".encode())
     return seen.hexdigest()[:DIGEST_CHARS]
 
 

@@ -27,7 +27,12 @@ _PROXY_SCHEMES: Final = ("http", "https", "socks5", "socks5h")
 
 
 def bad_network(facts: Facts) -> Iterator[Diagnostic]:
-    for text, path in _texts(facts, ("server", "trusted_proxies")):
+    places: tuple[Path, ...] = (
+        ("server", "trusted_proxies"),
+        ("ip_filter", "allow"),
+        ("ip_filter", "deny"),
+    )
+    for text, path in (found for place in places for found in _texts(facts, place)):
         try:
             ipaddress.ip_network(text)
         except ValueError:

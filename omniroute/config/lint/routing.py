@@ -147,6 +147,12 @@ def _pointers(facts: Facts) -> Iterator[tuple[str, str, Path]]:
             if facts.has((*path, "model")):
                 path = (*path, "model")
             yield f'combo "{combo.id}"', target.model, path
+    for index, policy in enumerate(facts.config.policies):
+        if policy.to is not None:
+            yield f'policy "{policy.id}"', policy.to, ("policies", index, "to")
+    for budget in facts.config.budgets.values():
+        if budget.degrade_to is not None:
+            yield f'budget "{budget.id}"', budget.degrade_to, ("budgets", budget.id, "degrade_to")
 
 
 def _is_declared(facts: Facts, name: str) -> bool:

@@ -11,7 +11,16 @@ from collections.abc import Iterator
 from typing import Final
 
 from omniroute.config.diagnostics import Diagnostic
-from omniroute.config.lint import access, addresses, combos, providers, routing, secrets, timing
+from omniroute.config.lint import (
+    access,
+    addresses,
+    combos,
+    governance,
+    providers,
+    routing,
+    secrets,
+    timing,
+)
 from omniroute.config.lint.facts import Facts, Rule
 
 RULES: Final[tuple[Rule, ...]] = (
@@ -54,6 +63,18 @@ RULES: Final[tuple[Rule, ...]] = (
     combos.weaker_fallback,
     combos.mixed_kinds,
     combos.fallback_comes_too_late,
+    governance.bad_expression,
+    governance.unknown_field,
+    governance.incomplete_policy,
+    governance.policy_id_twice,
+    governance.unreachable_policy,
+    governance.shadowed_address_rule,
+    governance.nobody_comes_in,
+    governance.unknown_budget_scope,
+    governance.unknown_timezone,
+    governance.half_a_degradation,
+    governance.spend_without_price,
+    governance.test_names_nothing,
     timing.zero_timeout,
     timing.timeouts_do_not_fit,
     secrets.recognised_secret,

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, cast
 
 from omniroute.config.model import Key, Role
+from omniroute.config.sections.governance import build_rate_limit
 from omniroute.config.view import View
 
 _PREFIX: Final = "sha256:"
@@ -35,6 +36,7 @@ def _build_key(name: str, view: View) -> Key:
         tags=view.text_map("tags"),
         models=view.texts("models"),
         expires=_expires(view),
+        rate_limit=build_rate_limit(view.view("rate_limit")),
         roles=roles,
         disabled=view.boolean("disabled", default=False),
     )

@@ -6,6 +6,7 @@ import posixpath
 from typing import Literal
 
 from omniroute.config.model import Auth, Reload, Server, SessionRule, Settings, Usage
+from omniroute.config.sections.governance import build_system_prompt, build_thinking_budget
 from omniroute.config.view import View
 
 
@@ -38,7 +39,11 @@ def build_auth(view: View) -> Auth:
 
 
 def build_settings(view: View) -> Settings:
-    return Settings(proxy=view.ref("proxy"))
+    return Settings(
+        system_prompt=build_system_prompt(view.view("system_prompt")),
+        thinking_budget=build_thinking_budget(view.view("thinking_budget")),
+        proxy=view.ref("proxy"),
+    )
 
 
 def build_usage(view: View) -> Usage:
