@@ -242,17 +242,15 @@ class TranslatedStream:
         if not self._response:
             self._begin({}, out)
         block = self._block_of(row)
-        new: list[tuple[str, Any]] = []
-        if "input" in row:
-            new.append(("json", to_json(row["input"])))
+        pieces = block.pieces
         for name in ("text", "json", "signature"):
             value = row.get(name)
-            if type(value) is str and value:
-                new.append((name, value))
-        for name, value in new:
-            if name == "signature":
-                block.view["signature"] = block.view.get("signature", "") + value
-        block.pieces += new
+            if value and type(value) is str:
+                pieces.append((name, value))
+                if name == "signature":
+                    block.view["signature"] = block.view.get("signature", "") + value
+        if "input" in row:
+            pieces.append(("json", to_json(row["input"])))
         if self._writers.parallel or block is self._current:
             if not block.opened:
                 self._open(block, out)
@@ -265,8 +263,10 @@ class TranslatedStream:
         key = _key(row["block"])
         block = self._by_key.get(key)
         identity, name = row.get("id"), row.get("name")
-        if block is not None and not (block.closed or _is_another(block.view, identity, name)):
-            if block.kind == "tool_use":
+        if block is not None and not (
+            block.closed or (name and identity and _is_another(block.view, identity))
+        ):
+            if identity or name:
                 if identity and not block.view.get("id"):
                     block.view["id"] = identity
                 if name and not block.view.get("name"):
@@ -423,10 +423,10 @@ def _key(value: Any) -> Any:
     return value if type(value) in (str, int) else to_json(value)
 
 
-def _is_another(view: dict[str, Any], identity: object, name: object) -> bool:
+def _is_another(view: dict[str, Any], identity: object) -> bool:
     """Some servers reuse an index for the next call: a new id together with a name is a new one."""
     known = view.get("id")
-    return bool(identity and name and known and identity != known) and view["type"] == "tool_use"
+    return bool(known) and identity != known and view["type"] == "tool_use"
 
 
 def _delta_name(kind: str, piece: str) -> str:

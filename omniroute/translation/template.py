@@ -186,7 +186,10 @@ class TemplateCompiler:
 
     def _parse(self, text: str, path: Path) -> Node | None:
         try:
-            return parse_expression(text)
+            tree = parse_expression(text)
+            if _negates_too_little(tree):
+                raise ExpressionError("`!a.b` means `(!a).b`; write `!(a.b)`")
+            return tree
         except ExpressionError as error:
             problem = Problem(path=path, message=error.message, offset=error.position)
             self.problems.append(problem)
@@ -241,11 +244,12 @@ class TemplateCompiler:
             value = self._emit(template, at, (*path, number))
             if value in self._present:
                 certain = True
+            if value == "None":
+                continue
+            line = f"rt_add({result}, {value})"
             if _makes_object(template):
                 line = f"{result}.append({value})"
-                source.line(line if value in self._present else f"if {value} is not None: {line}")
-            else:
-                source.line(f"rt_add({result}, {value})")
+            source.line(line if value in self._present else f"if {value} is not None: {line}")
         if certain:
             self._present.add(result)
             return result
@@ -273,7 +277,7 @@ class TemplateCompiler:
                 field = members["$merge"]
                 source.line(f"{result} = rt_merge_neighbours({result}, {field!r})")
         with source.block(f"elif {items} is not None:"):
-            source.line(f"raise rt_not_a_list({text!r}, {items})")
+            source.line(f"raise rt_not_a_list({self._field_of(text, path)!r}, {items})")
         return result
 
     def _do_switch(self, members: dict[str, Any], at: str, path: Path) -> str:
@@ -298,7 +302,7 @@ class TemplateCompiler:
             if "$else" in members:
                 source.line(f"{result} = {self._emit(members['$else'], at, (*path, '$else'))}")
             else:
-                source.line(f"raise rt_no_case({text!r}, {subject})")
+                source.line(f"raise rt_no_case({self._field_of(text, path)!r}, {subject})")
         return result
 
     def _do_when(self, members: dict[str, Any], at: str, path: Path) -> str:
@@ -346,6 +350,14 @@ class TemplateCompiler:
             self._source.line(f"ctx[{name!r}] = {value}")
         return self._emit(members["$in"], at, (*path, "$in"))
 
+    def _field_of(self, text: str, path: Path) -> str:
+        """What to call the culprit in a refusal: the field that an expression reads."""
+        tree = self._parse(text, path)
+        for steps in read_paths(tree) if tree is not None else ():
+            return ".".join(steps)
+        named = [step for step in path if isinstance(step, str) and not step.startswith("$")]
+        return named[-1] if named else text
+
     def _do_lit(self, members: dict[str, Any], at: str, path: Path) -> str:
         return self._literal(members["$lit"])
 
@@ -368,7 +380,7 @@ class TemplateCompiler:
         return "None"
 
     def _do_reject(self, members: dict[str, Any], at: str, path: Path) -> str:
-        field = str(path[-1])
+        field = self._field_of("@", path)
         self._source.line(f"raise rt_refuse({field!r}, {str(members['$reject'])!r})")
         return "None"
 
@@ -459,9 +471,23 @@ def _case(subject: str, key: str) -> str:
 
 
 def _makes_object(template: Any) -> bool:
-    return isinstance(template, dict) and not any(
-        key.startswith("$") and key != "$spread" for key in cast(dict[str, Any], template)
-    )
+    """What a template makes, if anything, is an object and no list."""
+    if template is None:
+        return True
+    if not isinstance(template, dict):
+        return False
+    members = cast(dict[str, Any], template)
+    if "$when" in members or "$at" in members:
+        return all(_makes_object(members.get(key)) for key in ("$then", "$else"))
+    return not any(key.startswith("$") and key != "$spread" for key in members)
+
+
+def _negates_too_little(tree: Node) -> bool:
+    """In JMESPath `!` binds tighter than the dot, which nobody means."""
+    children = [child for child in tree["children"] if isinstance(child, dict)]
+    if tree["type"] == "subexpression" and children[0]["type"] == "not_expression":
+        return True
+    return any(_negates_too_little(child) for child in children)
 
 
 def _takes_whole(tree: Node) -> bool:

@@ -171,7 +171,7 @@ def test_an_error_inside_the_stream_is_a_failure_and_not_passed_on() -> None:
                 "code": "rate_limit_exceeded",
             }
         }
-    ) + frame(b"[DONE]")
+    )
 
 
 def test_a_reply_is_untouched_and_read() -> None:
