@@ -1,0 +1,183 @@
+"""Rows of a query as text: an aligned table, CSV, JSON or Markdown."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any, Final, Literal, cast
+
+import orjson
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+TextFormat = Literal["table", "csv", "json", "markdown"]
+Rows = Iterable[Sequence[Any]]
+
+_NUMERIC: Final = ("INT", "DECIMAL", "DOUBLE", "FLOAT")
+_NULL: Final = "NULL"
+_MIN_COLUMN_CHARS: Final = 8
+_JSON: Final = orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
+_INT64: Final = range(-(2**63), 2**64)  # what orjson can write
+
+
+def render_rows(
+    columns: Sequence[str], types: Sequence[str], rows: Rows, form: TextFormat
+) -> Iterator[str]:
+    """Pieces of text as the rows come; only `table` needs all of them first."""
+    match form:
+        case "csv":
+            return _csv(columns, rows)
+        case "json":
+            return _json(columns, rows)
+        case "markdown":
+            return _markdown(columns, types, rows)
+        case "table":
+            return _plain(columns, types, rows)
+
+
+def print_table(console: Console, columns: Sequence[str], types: Sequence[str], rows: Rows) -> None:
+    """For a terminal: colours, and cells that fold instead of running out of the window.
+
+    More columns than the window has room for stand one below the other, row by row.
+    """
+    count = 0
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    wide = len(columns) * _MIN_COLUMN_CHARS > console.width
+    for name, type_ in zip(columns, types, strict=True):
+        justify = "right" if _is_numeric(type_) else "left"
+        table.add_column(Text(_printable(name)), justify=justify, overflow="fold")
+    for count, row in enumerate(rows, start=1):
+        cells = [
+            Text(_NULL, style="dim") if value is None else Text(_printable(_short(value)))
+            for value in row
+        ]
+        if wide:
+            console.rule(Text(f"row {count}"), align="left", style="dim")
+            console.print(_upright(columns, cells))
+        else:
+            table.add_row(*cells)
+    if not wide:
+        console.print(table)
+    console.print(f"{count} {'row' if count == 1 else 'rows'}", style="dim", highlight=False)
+
+
+def _upright(columns: Sequence[str], cells: Sequence[Text]) -> Table:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="bold")
+    grid.add_column(overflow="fold")
+    for name, cell in zip(columns, cells, strict=True):
+        grid.add_row(Text(_printable(name)), cell)
+    return grid
+
+
+def _plain(columns: Sequence[str], types: Sequence[str], rows: Rows) -> Iterator[str]:
+    cells = [
+        [_NULL if value is None else _printable(_short(value)) for value in row] for row in rows
+    ]
+    header = [_printable(name) for name in columns]
+    widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
+    right = [_is_numeric(type_) for type_ in types]
+    for row in (header, *cells):
+        padded = (
+            cell.rjust(width) if to_right else cell.ljust(width)
+            for cell, width, to_right in zip(row, widths, right, strict=True)
+        )
+        yield "  ".join(padded).rstrip() + "\n"
+
+
+def _csv(columns: Sequence[str], rows: Rows) -> Iterator[str]:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    for row in _chain(columns, rows):
+        writer.writerow("" if value is None else _exact(value) for value in row)
+        yield buffer.getvalue()
+        buffer.seek(0)
+        buffer.truncate()
+
+
+def _json(columns: Sequence[str], rows: Rows) -> Iterator[str]:
+    before = "[\n"
+    for row in rows:
+        fields = {name: _json_value(value) for name, value in zip(columns, row, strict=True)}
+        yield before + orjson.dumps(fields, option=_JSON).decode()
+        before = ",\n"
+    yield "[]\n" if before == "[\n" else "\n]\n"
+
+
+def _markdown(columns: Sequence[str], types: Sequence[str], rows: Rows) -> Iterator[str]:
+    def line(cells: Iterable[str]) -> str:
+        escaped = (cell.replace("\\", "\\\\").replace("|", "\\|") for cell in cells)
+        return f"| {' | '.join(escaped)} |\n"
+
+    yield line(_printable(name) for name in columns)
+    yield f"|{'|'.join('---:' if _is_numeric(type_) else '---' for type_ in types)}|\n"
+    for row in rows:
+        yield line("" if value is None else _printable(_short(value)) for value in row)
+
+
+def _chain(first: Sequence[Any], rest: Rows) -> Iterator[Sequence[Any]]:
+    yield first
+    yield from rest
+
+
+def _is_numeric(type_: str) -> bool:
+    return "[" not in type_ and any(word in type_ for word in _NUMERIC) and type_ != "INTERVAL"
+
+
+def _short(value: Any) -> str:
+    """For eyes: three decimals of a measured number are enough."""
+    if isinstance(value, float) and abs(value) >= 0.001:
+        return f"{value:.3f}".rstrip("0").rstrip(".")
+    return _exact(value)
+
+
+def _exact(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Decimal):
+        return f"{value.normalize():f}"
+    if isinstance(value, datetime):
+        return value.isoformat(sep=" ")
+    if isinstance(value, dict | list | tuple):
+        return orjson.dumps(_json_value(value), option=_JSON).decode()
+    if isinstance(value, bytes):
+        return value.hex()
+    return str(value)
+
+
+def _json_value(value: Any) -> Any:
+    match value:
+        case Decimal():
+            return float(value)
+        case bool():
+            return value
+        case int():
+            return value if value in _INT64 else str(value)
+        case bytes():
+            return value.hex()
+        case timedelta():
+            return value.total_seconds()
+        case datetime() | date() | time() | str() | float() | None:
+            return value
+        case dict():
+            fields = cast("dict[Any, Any]", value)
+            return {str(key): _json_value(item) for key, item in fields.items()}
+        case list() | tuple():
+            return [_json_value(item) for item in cast("Sequence[Any]", value)]
+        case _:
+            return str(value)
+
+
+def _printable(text: str) -> str:
+    """What clients put into rows must not steer a terminal or break a line."""
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )

@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+from click.testing import CliRunner, Result
+
+from omniroute.cli.main import cli
+from omniroute.errors import LedgerError, UsageError
+from omniroute.ledger.database import database_path
+from omniroute.ledger.drain import Drainer
+from omniroute.ledger.spool import Spool
+from tests.ledger.processes import database_held
+from tests.ledger.rows import row
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Iterator[Spool]:
+    """A server's end of the ledger: two requests answered, nothing drained."""
+    with Spool(tmp_path / "data") as spool:
+        spool.append(row("a"))
+        spool.append(row("b", output=None, requested_model="x|y\x1b[2J\n"))
+        yield spool
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path, spool: Spool) -> Path:
+    return tmp_path / "data"
+
+
+def sql(data_dir: Path, *args: str, stdin: str | None = None) -> Result:
+    return CliRunner().invoke(cli, ["sql", "--data-dir", str(data_dir), *args], input=stdin)
+
+
+def output_of(result: Result) -> str:
+    assert result.exception is None, result.exception
+    assert result.stderr == ""
+    return result.stdout
+
+
+QUERY = "SELECT request_id, requested_model, output_tokens, cost_usd FROM requests ORDER BY 1"
+
+
+def test_a_request_that_was_just_answered_shows(data_dir: Path, spool: Spool) -> None:
+    assert output_of(sql(data_dir, QUERY)) == (
+        "request_id  requested_model  output_tokens  cost_usd\n"
+        "a           smart                      300  0.004275\n"
+        "b           x|y\\x1b[2J\\n              NULL  0.004275\n"
+    )
+    spool.append(row("c"))
+    assert output_of(sql(data_dir, "SELECT count(*) AS n FROM requests")) == "n\n3\n"
+
+
+def test_csv_reads_back(data_dir: Path) -> None:
+    text = output_of(sql(data_dir, QUERY, "--format", "csv"))
+    assert list(csv.DictReader(io.StringIO(text))) == [
+        {
+            "request_id": "a",
+            "requested_model": "smart",
+            "output_tokens": "300",
+            "cost_usd": "0.004275",
+        },
+        {
+            "request_id": "b",
+            "requested_model": "x|y\x1b[2J\n",
+            "output_tokens": "",
+            "cost_usd": "0.004275",
+        },
+    ]
+
+
+def test_json_keeps_types_nulls_and_nesting(data_dir: Path) -> None:
+    query = (
+        "SELECT time, tags, dropped, stream, output_tokens, cost_usd, "
+        "170141183460469231731687303715884105727::HUGEINT AS huge, 'x'::BLOB AS blob, "
+        "INTERVAL 90 SECONDS AS span FROM requests ORDER BY request_id DESC LIMIT 1"
+    )
+    assert json.loads(output_of(sql(data_dir, query, "--format", "json"))) == [
+        {
+            "time": "2026-11-24T12:00:00.250000Z",
+            "tags": {"team": "platform"},
+            "dropped": [],
+            "stream": False,
+            "output_tokens": None,
+            "cost_usd": 0.004275,
+            "huge": "170141183460469231731687303715884105727",
+            "blob": "78",
+            "span": 90.0,
+        }
+    ]
+    nothing = sql(data_dir, "FROM requests WHERE false", "--format", "json")
+    assert json.loads(output_of(nothing)) == []
+
+
+def test_markdown_escapes_what_would_break_the_table(data_dir: Path) -> None:
+    assert output_of(sql(data_dir, QUERY, "--format", "markdown")).splitlines() == [
+        "| request_id | requested_model | output_tokens | cost_usd |",
+        "|---|---|---:|---:|",
+        "| a | smart | 300 | 0.004275 |",
+        "| b | x\\|y\\\\x1b[2J\\\\n |  | 0.004275 |",
+    ]
+
+
+def test_parquet_goes_to_a_pipe_or_a_file(data_dir: Path, tmp_path: Path) -> None:
+    piped, written = tmp_path / "piped.parquet", tmp_path / "written.parquet"
+    piped.write_bytes(sql(data_dir, "FROM requests", "--format", "parquet").stdout_bytes)
+    assert output_of(sql(data_dir, "FROM requests", "-o", str(written))) == ""
+    for path in (piped, written):
+        assert duckdb.execute("SELECT count(*) FROM read_parquet(?)", [str(path)]).fetchall() == [
+            (2,)
+        ]
+
+
+def test_the_files_ending_chooses_the_format(data_dir: Path, tmp_path: Path) -> None:
+    for name, start in (("x.csv", "request_id,"), ("x.json", "[\n{"), ("x.md", "| request_id")):
+        assert output_of(sql(data_dir, QUERY, "-o", str(tmp_path / name))) == ""
+        assert (tmp_path / name).read_text().startswith(start)
+
+
+def test_sql_comes_from_a_file_or_standard_input(data_dir: Path, tmp_path: Path) -> None:
+    script = tmp_path / "report.sql"
+    script.write_text("-- two statements, the last one answers\nSELECT 1;\nSELECT 2 AS n;\n")
+    assert output_of(sql(data_dir, "-f", str(script))) == "n\n2\n"
+    assert output_of(sql(data_dir, "-f", "-", stdin="SELECT 3 AS n")) == "n\n3\n"
+    assert output_of(sql(data_dir, stdin="SELECT 4 AS n")) == "n\n4\n"
+
+
+def test_columns_explain_themselves(data_dir: Path) -> None:
+    text = output_of(sql(data_dir, "--columns"))
+    assert "requests     cost_usd " in text
+    assert "Milliseconds" in text
+
+
+def test_nothing_can_be_changed(data_dir: Path) -> None:
+    for statement in ("DELETE FROM raw.requests", "DROP VIEW requests", "CREATE TABLE t (a INT)"):
+        assert isinstance(sql(data_dir, statement).exception, LedgerError)
+    assert output_of(sql(data_dir, "SELECT count(*) AS n FROM requests")) == "n\n2\n"
+
+
+def test_beside_a_reader_the_newest_may_be_missing_and_that_is_said(
+    data_dir: Path, spool: Spool
+) -> None:
+    Drainer(data_dir).drain_once()
+    with database_held(database_path(data_dir)):
+        spool.append(row("c"))
+        result = sql(data_dir, "SELECT count(*) AS n FROM requests", "--wait", "0.2")
+    assert (result.stdout, result.exit_code) == ("n\n2\n", 0)
+    assert "newest requests may be missing" in result.stderr
+
+
+def test_while_a_writer_holds_the_file_it_is_waited_for(
+    data_dir: Path,
+) -> None:
+    Drainer(data_dir).drain_once()
+    with database_held(database_path(data_dir), how="write"):
+        assert "open in another process" in str(
+            sql(data_dir, "SELECT 1", "--wait", "0.2").exception
+        )
+    assert output_of(sql(data_dir, "SELECT 1 AS n")) == "n\n1\n"
+
+
+def test_the_data_dir_is_the_configurations(data_dir: Path, tmp_path: Path) -> None:
+    config = tmp_path / "omniroute.yaml"
+    config.write_text("version: 1\nserver: {data_dir: data}\nproviders: {echo: {preset: echo}}\n")
+    result = CliRunner().invoke(
+        cli, ["sql", "-c", str(config), "SELECT count(*) AS n FROM requests"]
+    )
+    assert output_of(result) == "n\n2\n"
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("SELECT 1", "-f", "x.sql"), "give one query"),
+        (("-f", "/no/such/file.sql"), "cannot read /no/such/file.sql"),
+        (("SELECT 1", "-o", "/no/such/folder/x.csv"), "cannot write /no/such/folder/x.csv"),
+    ],
+)
+def test_wrong_use_is_explained(data_dir: Path, args: tuple[str, ...], message: str) -> None:
+    error = sql(data_dir, *args).exception
+    assert isinstance(error, UsageError)
+    assert message in str(error)
+
+
+def run(*args: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    return subprocess.run(  # noqa: S603 - our own command
+        [sys.executable, "-m", "omniroute", "sql", *args],
+        capture_output=True,
+        text=True,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_as_a_process_it_says_where_the_query_is_wrong(data_dir: Path) -> None:
+    done = run("--data-dir", str(data_dir), "SELECT no_such FROM requests")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert 'error: Binder Error: Referenced column "no_such" not found' in done.stderr
+    assert "LINE 1: SELECT no_such FROM requests\n               ^" in done.stderr
+
+
+def test_without_data_it_says_why(tmp_path: Path) -> None:
+    done = run("--data-dir", str(tmp_path / "none"), "FROM requests")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"error: no usage data in {tmp_path}/none: no request")
+    assert not (tmp_path / "none").exists()
