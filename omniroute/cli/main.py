@@ -8,6 +8,7 @@ import click
 
 from omniroute.cli.admin import init_command, keys_group
 from omniroute.cli.check import check_command, explain_command
+from omniroute.cli.serve import serve
 from omniroute.cli.shell import completion_command, version_command
 from omniroute.cli.usage import sql_command
 from omniroute.errors import OmnirouteError, UsageError
@@ -18,6 +19,7 @@ def cli() -> None:
     """OmniRoute: a declarative AI gateway."""
 
 
+cli.add_command(serve)
 cli.add_command(check_command)
 cli.add_command(explain_command)
 cli.add_command(keys_group)

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TypeVar
 
 import click
 
-from omniroute.catalog.presets import load_presets
-from omniroute.config.check import Checked, check
+from omniroute.config.check import Checked
 from omniroute.config.diagnostics import has_errors
 from omniroute.config.loader import Reader
 from omniroute.config.model import Config
 from omniroute.config.render import count, render_text
 from omniroute.errors import ConfigError, UsageError
-from omniroute.gateway.disk import Disk, read_tables
+from omniroute.gateway.disk import Disk
+from omniroute.gateway.inspect import inspect
 
 DEFAULT_FILE: Final = "omniroute.yaml"
 
@@ -69,29 +68,32 @@ def check_files(files: tuple[str, ...]) -> Checked:
 
 def check_with(reader: Reader, files: tuple[str, ...]) -> Checked:
     """As `check_files`, with the files coming from `reader`."""
-    tables, _ = read_tables(files)
-    return check(
-        files,
-        reader=reader,
-        presets=load_presets(),
-        formats=tables,
-        now=datetime.now(UTC),
-    )
+    return inspect(files, reader).checked
 
 
 def load_config(given: tuple[str, ...]) -> Config:
     """The configuration for a command that needs a good one; findings go to standard error."""
     checked = check_files(config_files(given))
+    show_findings(checked)
+    if checked.config is None or has_errors(checked.diagnostics):
+        raise rejected(checked)
+    return checked.config
+
+
+def show_findings(checked: Checked) -> None:
+    """What is wrong, with the lines that it is about, to standard error."""
     if checked.diagnostics:
         text = render_text(
             checked.diagnostics, checked.sources, secrets=checked.secrets, style=style
         )
         click.echo(text, err=True)
-    if checked.config is None or has_errors(checked.diagnostics):
-        errors, _ = count(checked.diagnostics)
-        found = "1 error" if errors == 1 else f"{errors} errors"
-        raise ConfigError(f"the configuration has {found}", checked.diagnostics)
-    return checked.config
+
+
+def rejected(checked: Checked) -> ConfigError:
+    """How a command ends on a configuration with errors."""
+    errors, _ = count(checked.diagnostics)
+    found = "1 error" if errors == 1 else f"{errors} errors"
+    return ConfigError(f"the configuration has {found}", checked.diagnostics)
 
 
 def style(role: str, text: str) -> str:

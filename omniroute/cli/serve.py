@@ -11,7 +11,7 @@ from typing import Final
 import click
 
 from omniroute.base.log import set_up_logging
-from omniroute.cli.options import config_option
+from omniroute.cli.options import config_files, config_option, rejected, show_findings
 from omniroute.errors import UsageError
 from omniroute.gateway import boot
 from omniroute.http import server
@@ -55,9 +55,17 @@ def serve(
     """
     set_up_logging(level=log_level, json_lines=log_format == "json")
     options = boot.Options(
-        files=tuple(config), host=host, port=port, data_dir=data_dir, worker=_worker_number()
+        files=config_files(tuple(config)),
+        host=host,
+        port=port,
+        data_dir=data_dir,
+        worker=_worker_number(),
     )
-    first = boot.load(options)
+    try:
+        first = boot.load(options)
+    except boot.RejectedError as error:
+        show_findings(error.checked)
+        raise rejected(error.checked) from error
     count = _worker_count(workers, first.server.workers)
     listener = _listen(first.server.host, first.server.port, shared=count > 1)
     if options.worker is None and count > 1:

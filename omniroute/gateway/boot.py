@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
 from pathlib import Path
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from omniroute.catalog.presets import load_presets
-from omniroute.config.check import Checked, check
+from omniroute.config.check import Checked
+from omniroute.config.environment import apply_environment, refuse_open_listener
 from omniroute.config.model import Config, Server
-from omniroute.errors import ConfigError, TableError
-from omniroute.gateway.disk import USER_TABLES, Disk, read_tables
+from omniroute.errors import ConfigError
+from omniroute.gateway.disk import Disk
+from omniroute.gateway.inspect import Inspected, inspect
 from omniroute.gateway.snapshot import Snapshot, Surroundings, compile_snapshot, digest_of
-from omniroute.translation.registry import load_formats
+from omniroute.gateway.tables import user_folder
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -32,10 +32,14 @@ class Options(Struct, frozen=True, kw_only=True):
 class Loaded(Struct, frozen=True, kw_only=True):
     """A state of the files that can be served."""
 
-    checked: Checked
+    inspected: Inspected
     snapshot: Snapshot
     watched: tuple[str, ...]
     """Every file and folder whose change may matter."""
+
+    @property
+    def checked(self) -> Checked:
+        return self.inspected.checked
 
     @property
     def server(self) -> Server:
@@ -51,38 +55,31 @@ class RejectedError(ConfigError):
         self.watched = watched
 
 
-def load(options: Options) -> Loaded:
+def load(options: Options, before: Loaded | None = None) -> Loaded:
     """Read, check and compile. Raises RejectedError. Blocks: off the loop while serving."""
-    tables, table_files = read_tables(options.files)
-    checked = check(
-        options.files,
-        reader=Disk(),
-        presets=load_presets(),
-        formats=tables,
-        now=datetime.now(UTC),
+    inspected = inspect(
+        options.files, Disk(), before=before.inspected if before is not None else None
     )
-    watched = _watched(options, checked, table_files)
-    if checked.config is None:
+    checked, formats = inspected.checked, inspected.formats
+    watched = _watched(options, inspected)
+    if checked.config is None or formats is None:
         raise RejectedError("the configuration has errors", checked, watched)
-    try:
-        formats = load_formats(tables)
-    except TableError as error:
-        rejected = replace(checked, config=None, diagnostics=tuple(error.diagnostics))
-        raise RejectedError("a translation table has errors", rejected, watched) from error
     snapshot = compile_snapshot(
         _with_options(checked.config, options),
         formats,
-        digest=digest_of(checked.digest, tables),
+        digest=digest_of(checked.digest, inspected.tables),
         around=Surroundings(env=os.environ.get, read_file=_read_file),
     )
-    return Loaded(checked=checked, snapshot=snapshot, watched=watched)
+    return Loaded(inspected=inspected, snapshot=snapshot, watched=watched)
 
 
-def _watched(options: Options, checked: Checked, table_files: tuple[str, ...]) -> tuple[str, ...]:
+def _watched(options: Options, inspected: Inspected) -> tuple[str, ...]:
     """Patterns count through their folder: a new file that matches arrives there."""
+    checked = inspected.checked
     folders = [str(Path(pattern).parent) for pattern in checked.patterns]
-    users = [str(Path(file).parent / USER_TABLES) for file in options.files[:1]]
-    return tuple(dict.fromkeys((*checked.files, *table_files, *folders, *users)))
+    users = user_folder(options.files)
+    tables = [name for name in inspected.tables if Path(name).parent == users]
+    return tuple(dict.fromkeys((*checked.files, *tables, *folders, str(users))))
 
 
 def _read_file(path: str) -> bytes:
@@ -90,14 +87,14 @@ def _read_file(path: str) -> bytes:
 
 
 def _with_options(config: Config, options: Options) -> Config:
+    """The command line, then the environment. Raises ConfigError when that opens the door."""
     server = config.server
-    auth = config.auth
     if options.host is not None:
         server = replace(server, host=options.host)
     if options.port is not None:
         server = replace(server, port=options.port)
     if options.data_dir is not None:
-        server = replace(server, data_dir=os.path.abspath(options.data_dir))  # noqa: PTH100 - no links followed
-    if os.environ.get("REQUIRE_API_KEY", "").lower() in ("1", "true", "yes"):
-        auth = replace(auth, require_api_key=True)
-    return replace(config, server=server, auth=auth)
+        server = replace(server, data_dir=str(Path(options.data_dir).absolute()))
+    config = apply_environment(replace(config, server=server), os.environ)
+    refuse_open_listener(config)
+    return config

@@ -1,4 +1,4 @@
-"""Configuration files and translation tables on this machine's disk."""
+"""Configuration files on this machine's disk."""
 
 from __future__ import annotations
 
@@ -6,16 +6,8 @@ import contextlib
 import glob
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
-
-from omniroute.base.data import data_dir
-from omniroute.errors import ConfigError
-
-TABLE_SUFFIX: Final = ".yaml"
-USER_TABLES: Final = "translators"
-"""A folder of this name beside the first configuration file adds or overrides tables."""
 
 
 class Disk:
@@ -36,28 +28,6 @@ class Disk:
 
     def exists(self, path: str) -> bool:
         return Path(path).exists()
-
-
-def read_tables(files: tuple[str, ...]) -> tuple[Mapping[str, str], tuple[str, ...]]:
-    """Shipped tables, then those beside the first file, by name; and the files they come from.
-
-    Raises ConfigError when a table cannot be read.
-    """
-    folders = [data_dir("translators")]
-    if files:
-        folders.append(Path(files[0]).parent / USER_TABLES)
-    tables: dict[str, str] = {}
-    seen: list[str] = []
-    for folder in folders:
-        if not folder.is_dir():
-            continue
-        for path in sorted(folder.glob(f"*{TABLE_SUFFIX}")):
-            try:
-                tables[path.stem] = path.read_text(encoding="utf-8")
-            except (OSError, UnicodeDecodeError) as error:
-                raise ConfigError(f"cannot read the translation table {path}: {error}") from error
-            seen.append(str(path))
-    return tables, tuple(seen)
 
 
 def write_atomic(path: str, data: bytes) -> None:

@@ -16,7 +16,7 @@ from omniroute.admission.gate import decide, identify
 from omniroute.admission.values import Admit, Caller, Refuse, RequestFacts
 from omniroute.base.clock import Clock
 from omniroute.base.secret import redact
-from omniroute.catalog.tokens import estimate_tokens
+from omniroute.catalog.tokens import estimate_request
 from omniroute.errors import RequestError, TranslationError, UpstreamError
 from omniroute.gateway.attempt import Answered, Ask, AttemptFailedError, Begun, attempt
 from omniroute.gateway.body import parse_body
@@ -30,7 +30,7 @@ from omniroute.routing.attempts import Attempts, GiveUp, Try, Wait
 from omniroute.routing.live import LiveState
 from omniroute.routing.plan import RouteFacts, plan
 from omniroute.routing.resolve import resolve
-from omniroute.routing.values import Candidate, Resolved
+from omniroute.routing.values import Branch, Candidate, Resolved
 from omniroute.translation.values import ClientFormat, Facts, Failure, Stream, Target, Usage
 from omniroute.upstream.pool import TransportPool
 
@@ -62,10 +62,10 @@ class Pipeline:
 
     async def run(self, inbound: Inbound, opener: Opener) -> Whole | None:
         """The answer; None when it went out through a sink of `opener`. Raises RequestError."""
-        run = _Run(self, self.current(), inbound, opener)
+        run = _Run(self, self.current(), inbound)
         self.in_flight += 1
         try:
-            return await run.answer()
+            return await run.answer(opener)
         except RequestError as error:
             run.trace.failed(_told(error))
             raise
@@ -79,37 +79,53 @@ class Pipeline:
             self.in_flight -= 1
             run.write()
 
+    def count(self, inbound: Inbound) -> int:
+        """Tokens of a request's input, estimated here. Raises RequestError as `run` does.
+
+        Nothing is sent and nothing is recorded: counting is free.
+        """
+        return _Run(self, self.current(), inbound).count()
+
 
 class _Run:
     """One request on its way through the steps."""
 
-    def __init__(
-        self, pipeline: Pipeline, snapshot: Snapshot, inbound: Inbound, opener: Opener
-    ) -> None:
+    def __init__(self, pipeline: Pipeline, snapshot: Snapshot, inbound: Inbound) -> None:
         self._pipeline = pipeline
         self._snapshot = snapshot
         self._inbound = inbound
-        self._opener = opener
         self._written = False
         self._loop = asyncio.get_running_loop()
         self._deadline = self._loop.time() + snapshot.config.server.request_timeout_s
-        self._input_tokens = estimate_tokens(inbound.body)
+        self._input_tokens = 0
         self.trace = Trace(inbound, digest=snapshot.digest, clock=pipeline.clock)
 
-    async def answer(self) -> Whole | None:
-        caller = self._identify()
-        body = parse_body(self._inbound.body)
-        client = self._snapshot.formats.client(self._inbound.format)
-        facts = self._read(client, body)
-        resolved = self._resolve(caller, self.trace.model)
+    async def answer(self, opener: Opener) -> Whole | None:
+        caller, body, facts, resolved = self._understand()
+        if self._asks_for_tokens(caller, resolved):
+            self._input_tokens = estimate_request(body)
         admit = self._admit(caller, facts, resolved)
         if admit.model != resolved.id:
             resolved = self._resolve(None, admit.model)
         attempts = self._plan(caller, facts, resolved)
         try:
-            return await self._attempt(attempts, admit, body)
+            return await self._attempt(attempts, admit, body, opener)
         finally:
             attempts.close(self._loop.time())
+
+    def count(self) -> int:
+        caller, body, facts, resolved = self._understand()
+        self._input_tokens = estimate_request(body)
+        self._admit(caller, facts, resolved)
+        return self._input_tokens
+
+    def _understand(self) -> tuple[Caller, dict[str, Any], Facts, Resolved]:
+        """Who asks, what, of which model."""
+        caller = self._identify()
+        body = parse_body(self._inbound.body)
+        client = self._snapshot.formats.client(self._inbound.format)
+        facts = self._read(client, body)
+        return caller, body, facts, self._resolve(caller, self.trace.model)
 
     def write(self) -> None:
         """Append the record, once."""
@@ -156,6 +172,19 @@ class _Run:
         key = caller.key if caller is not None else None
         return resolve(self._snapshot.index, name, key.models if key is not None else ())
 
+    def _asks_for_tokens(self, caller: Caller, resolved: Resolved) -> bool:
+        """Whether anything depends on the input's size: an estimate of a long one takes a while."""
+        admission = self._snapshot.admission
+        if admission.policies or admission.book.meters:
+            return True
+        if caller.key is not None and caller.key.rate_limit.tokens is not None:
+            return True
+        node = resolved.node
+        if isinstance(node, Branch):
+            return True
+        size = len(self._inbound.body)  # a token has at least one byte
+        return any(one.window is not None and size > one.window for one in node.candidates)
+
     def _admit(self, caller: Caller, facts: Facts, resolved: Resolved) -> Admit:
         inbound = self._inbound
         decision = decide(
@@ -197,7 +226,7 @@ class _Run:
         )
 
     async def _attempt(
-        self, attempts: Attempts, admit: Admit, body: dict[str, Any]
+        self, attempts: Attempts, admit: Admit, body: dict[str, Any], opener: Opener
     ) -> Whole | None:
         """Drive the attempts until one answers. Raises RequestError when none does."""
         while True:
@@ -207,19 +236,22 @@ class _Run:
                 case GiveUp(error):
                     raise error
                 case Try(candidate, number):
-                    failure = await self._try(attempts, candidate, number, admit, body)
-                    if not isinstance(failure, Failure):
-                        return failure
-                    attempts.failed(failure, self._loop.time())
+                    answer = await self._try(candidate, number, admit, body)
+                    now_s = self._loop.time()
+                    match answer:
+                        case Failure():
+                            attempts.failed(answer, now_s)
+                        case Answered():
+                            attempts.succeeded(now_s)
+                            return self._reply(answer, candidate, number)
+                        case Begun():
+                            attempts.answered(now_s)
+                            await self._relay(answer, attempts, candidate, number, opener)
+                            return None
 
     async def _try(
-        self,
-        attempts: Attempts,
-        candidate: Candidate,
-        number: int,
-        admit: Admit,
-        body: dict[str, Any],
-    ) -> Whole | Failure | None:
+        self, candidate: Candidate, number: int, admit: Admit, body: dict[str, Any]
+    ) -> Answered | Begun | Failure:
         """One attempt and its answer; a Failure when nothing has reached the client."""
         snapshot = self._snapshot
         outlet = snapshot.outlets[candidate.connection_key]
@@ -237,6 +269,9 @@ class _Run:
                     candidate.declared.max_output_tokens if candidate.declared else None
                 ),
                 set_fields=admit.set_fields,
+                framing=self._inbound.stream_framing,
+                now_s=int(self.trace.started.timestamp()),
+                seed=f"{self._pipeline.rng.getrandbits(96):x}",
             ),
             body=body,
             raw=self._inbound.body,
@@ -255,13 +290,7 @@ class _Run:
             raise RequestError("invalid_request", error.message, param=error.param) from None
         self._note(candidate, number, started, began_s, answer=answer)
         self._learn(candidate, answer.headers)
-        now_s = self._loop.time()
-        if isinstance(answer, Answered):
-            attempts.succeeded(now_s)
-            return self._reply(answer, candidate, number)
-        attempts.answered(now_s)
-        await self._relay(answer, attempts, candidate, number)
-        return None
+        return answer
 
     def _learn(self, candidate: Candidate, headers: Mapping[str, str]) -> None:
         pipeline = self._pipeline
@@ -317,7 +346,12 @@ class _Run:
         return Whole(status=200, body=reply.body, headers=headers)
 
     async def _relay(
-        self, begun: Begun, attempts: Attempts, candidate: Candidate, number: int
+        self,
+        begun: Begun,
+        attempts: Attempts,
+        candidate: Candidate,
+        number: int,
+        opener: Opener,
     ) -> None:
         """Forward a stream to its end. A failure from here on is told inside the stream."""
         stream = begun.stream
@@ -336,14 +370,14 @@ class _Run:
             self.write()
 
         try:
-            sink = await self._opener(
+            sink = await opener(
                 200,
                 {
                     **self._headers(candidate, number, stream.dropped),
                     "Cache-Control": "no-cache",
                     "X-Accel-Buffering": "no",
                 },
-                client.stream_content_type(),
+                client.stream_content_type(self._inbound.stream_framing),
             )
             trace.first_byte()
             counted = _Counted(sink, trace)

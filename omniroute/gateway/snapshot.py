@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from typing import Final
 
 from msgspec import Struct
 
@@ -18,9 +19,15 @@ from omniroute.config.model import Config, Connection, Mark, Provider, Ref
 from omniroute.config.refs import MissingSecretError, resolve
 from omniroute.routing.index import ModelIndex, compile_index
 from omniroute.translation.values import Formats
-from omniroute.upstream.options import TransportOptions, transport_options
+from omniroute.upstream.options import ECHO_SCHEME, TransportOptions, transport_options
+from omniroute.upstream.proxy import choose_proxy
 
-DIGEST_CHARS = 12
+DIGEST_CHARS: Final = 12
+PROXY_VARIABLES: Final = tuple(
+    spelled
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+    for spelled in (name, name.lower())
+)
 
 
 class Outlet(Struct, frozen=True, kw_only=True):
@@ -69,6 +76,15 @@ class _Secrets:
         self.seen.append(secret)
         return secret.reveal()
 
+    def optional(self, ref: Ref | None) -> Secret | None:
+        """Raises MissingSecretError."""
+        return None if ref is None else Secret(self.reveal(ref))
+
+    def proxies(self) -> dict[str, str]:
+        """The environment's proxy variables."""
+        found = {name: self._around.env(name) for name in PROXY_VARIABLES}
+        return {name: value for name, value in found.items() if value}
+
 
 def compile_snapshot(
     config: Config, formats: Formats, *, digest: str, around: Surroundings
@@ -109,7 +125,7 @@ def digest_of(content: str, tables: Mapping[str, str]) -> str:
     """
     seen = hashlib.sha256(content.encode())
     for name in sorted(tables):
-        seen.update(f"\0{name}\0{tables[name]}".encode())
+        seen.update(f"\0{tables[name]}".encode())
     return seen.hexdigest()[:DIGEST_CHARS]
 
 
@@ -142,7 +158,15 @@ def _outlet(
         for name, ref in declared.items():
             headers[name.lower()] = (name, secrets.reveal(ref))
     base_url = (connection.base_url or provider.base_url).rstrip("/")
-    proxy = connection.proxy or provider.proxy or config.settings.proxy
+    proxy = None
+    if not base_url.startswith(ECHO_SCHEME):
+        proxy = choose_proxy(
+            base_url,
+            connection=secrets.optional(connection.proxy),
+            provider=secrets.optional(provider.proxy),
+            settings=secrets.optional(config.settings.proxy),
+            environment=secrets.proxies(),
+        )
     return Outlet(
         key=f"{provider.id}/{connection.id}",
         format=provider.format,
@@ -151,7 +175,7 @@ def _outlet(
         transport=transport_options(
             provider,
             base_url=base_url,
-            proxy=None if proxy is None else Secret(secrets.reveal(proxy)),
+            proxy=proxy,
         ),
         connect_s=provider.timeout.connect_s,
         first_byte_s=provider.timeout.first_byte_s,

@@ -10,7 +10,7 @@ from sanic.request import Request
 
 from omniroute.base.log import request_id
 from omniroute.gateway.runtime import Runtime
-from omniroute.http import cors, inference, management, models
+from omniroute.http import cors, counting, gemini, inference, management, models, ollama
 from omniroute.http.asked import Asked, headers_of
 from omniroute.http.auth import client_ip_of, presented_key, request_id_of
 from omniroute.http.endpoints import envelope_of
@@ -25,7 +25,14 @@ NO_BOUND_S: Final = 10**9
 
 def routes() -> tuple[Route, ...]:
     """Every route with the credential it needs; a test walks this table."""
-    return (*inference.ROUTES, *models.ROUTES, *management.ROUTES)
+    return (
+        *inference.ROUTES,
+        *counting.ROUTES,
+        *gemini.ROUTES,
+        *ollama.ROUTES,
+        *models.ROUTES,
+        *management.ROUTES,
+    )
 
 
 def build_app(runtime: Runtime, *, touchup: bool = False) -> Sanic[Any, Any]:

@@ -24,7 +24,13 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     kind: ModelKind = "chat"
 
 
-ENDPOINTS: Final = (Endpoint(path="/v1/chat/completions", format="openai-chat"),)
+ENDPOINTS: Final = (
+    Endpoint(path="/v1/chat/completions", format="openai-chat"),
+    Endpoint(path="/v1/responses", format="openai-responses"),
+    Endpoint(path="/v1/messages", format="anthropic"),
+    Endpoint(path="/v1/api/chat", format="ollama"),
+    Endpoint(path="/api/chat", format="ollama"),
+)
 
 _PREFIXES: Final[tuple[tuple[str, str], ...]] = (
     ("/v1/messages", "anthropic"),

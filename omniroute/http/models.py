@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Final
+
 import orjson
 from sanic import HTTPResponse
 
@@ -9,37 +14,50 @@ from omniroute.errors import RequestError
 from omniroute.gateway.runtime import Runtime
 from omniroute.http.asked import Asked
 from omniroute.http.auth import client_ip_of, presented_key
+from omniroute.http.endpoints import models_format
 from omniroute.http.respond import whole
 from omniroute.http.routes import Route, Surface
 from omniroute.routing.resolve import Listed, list_models
 
+Shape = Callable[[Listed, datetime], dict[str, object]]
+
 
 async def _list(runtime: Runtime, asked: Asked) -> HTTPResponse:
-    rows = _visible(runtime, asked)
-    body = {"object": "list", "data": [_openai(runtime, row) for row in rows]}
-    return whole(200, {}, orjson.dumps(body))
+    return listing(runtime, asked, models_format(asked.headers))
 
 
 async def _one(runtime: Runtime, asked: Asked, model: str) -> HTTPResponse:
-    for row in _visible(runtime, asked):
+    return single(runtime, asked, models_format(asked.headers), model)
+
+
+def listing(runtime: Runtime, asked: Asked, format: str) -> HTTPResponse:
+    """Every model that the caller may ask for, as a client of `format` reads it."""
+    rows = [SHAPES[format](row, runtime.started) for row in visible(runtime, asked)]
+    return whole(200, {}, orjson.dumps(_WRAPPERS[format](rows)))
+
+
+def single(runtime: Runtime, asked: Asked, format: str, model: str) -> HTTPResponse:
+    """One model. Raises RequestError (404) when there is none that the caller may ask for."""
+    for row in visible(runtime, asked):
         if row.id == model:
-            return whole(200, {}, orjson.dumps(_openai(runtime, row)))
+            return whole(200, {}, orjson.dumps(SHAPES[format](row, runtime.started)))
     raise RequestError(
         "not_found", f'the model "{model}" does not exist', param="model", code="model_not_found"
     )
 
 
-def _visible(runtime: Runtime, asked: Asked) -> tuple[Listed, ...]:
+def visible(runtime: Runtime, asked: Asked) -> tuple[Listed, ...]:
+    """What the caller's key may see. Raises RequestError when the caller is refused."""
     snapshot = runtime.snapshot
     caller = runtime.identify(presented_key(asked), client_ip_of(asked, snapshot))
     return list_models(snapshot.index, caller.key.models if caller.key is not None else ())
 
 
-def _openai(runtime: Runtime, row: Listed) -> dict[str, object]:
+def _openai(row: Listed, since: datetime) -> dict[str, object]:
     body: dict[str, object] = {
         "id": row.id,
         "object": "model",
-        "created": int(runtime.started.timestamp()),
+        "created": int(since.timestamp()),
         "owned_by": row.owned_by,
         "kind": row.kind,
     }
@@ -53,6 +71,73 @@ def _openai(runtime: Runtime, row: Listed) -> dict[str, object]:
         body["capabilities"] = dict.fromkeys(row.capabilities, True)
     return body
 
+
+def _anthropic(row: Listed, since: datetime) -> dict[str, object]:
+    body: dict[str, object] = {
+        "type": "model",
+        "id": row.id,
+        "display_name": row.id,
+        "created_at": since.isoformat(),
+    }
+    if row.context_window is not None:
+        body["max_input_tokens"] = row.context_window
+    if row.max_output_tokens is not None:
+        body["max_tokens"] = row.max_output_tokens
+    return body
+
+
+def _gemini(row: Listed, since: datetime) -> dict[str, object]:
+    body: dict[str, object] = {
+        "name": f"models/{row.id}",
+        "displayName": row.id,
+        "supportedGenerationMethods": ["generateContent", "streamGenerateContent", "countTokens"],
+    }
+    if row.context_window is not None:
+        body["inputTokenLimit"] = row.context_window
+    if row.max_output_tokens is not None:
+        body["outputTokenLimit"] = row.max_output_tokens
+    return body
+
+
+def _ollama(row: Listed, since: datetime) -> dict[str, object]:
+    digest = hashlib.sha256(row.id.encode()).hexdigest()
+    return {
+        "name": row.id,
+        "model": row.id,
+        "modified_at": since.isoformat(),
+        "size": 0,
+        "digest": digest,
+        "details": {
+            "parent_model": row.target or "",
+            "format": "gateway",
+            "family": row.owned_by,
+            "families": [row.owned_by],
+            "parameter_size": "",
+            "quantization_level": "",
+        },
+    }
+
+
+SHAPES: Final[Mapping[str, Shape]] = {
+    "openai-chat": _openai,
+    "anthropic": _anthropic,
+    "gemini": _gemini,
+    "ollama": _ollama,
+}
+"""A model as a client of each format reads it."""
+
+Rows = list[dict[str, object]]
+_WRAPPERS: Final[Mapping[str, Callable[[Rows], dict[str, object]]]] = {
+    "openai-chat": lambda rows: {"object": "list", "data": rows},
+    "anthropic": lambda rows: {
+        "data": rows,
+        "has_more": False,
+        "first_id": rows[0]["id"] if rows else None,
+        "last_id": rows[-1]["id"] if rows else None,
+    },
+    "gemini": lambda rows: {"models": rows},
+    "ollama": lambda rows: {"models": rows},
+}
 
 ROUTES = (
     Route(method="GET", path="/v1/models", name="models", surface=Surface.INFERENCE, handle=_list),

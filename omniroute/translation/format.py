@@ -87,6 +87,10 @@ class Format(Struct, frozen=True, kw_only=True):
     ends_with_stop: bool
     """A stream that closes after a stop reason is complete, whatever else is missing."""
 
+    def framing_for(self, chosen: str | None) -> Framing:
+        """What a client chose for its stream, else the format's own."""
+        return self.framing if chosen is None else FRAMINGS[chosen]
+
     def constants(self, *path: str) -> Mapping[str, Any]:
         return self.table.mapping(*path)
 

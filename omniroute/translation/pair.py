@@ -26,6 +26,7 @@ def context(target: Target, request: dict[str, Any]) -> Context:
         "provider": target.provider,
         "model": target.model,
         "stream": target.stream,
+        "framing": target.framing,
         "capabilities": target.capabilities,
         "context_window": target.context_window,
         "max_output_tokens": target.max_output_tokens,

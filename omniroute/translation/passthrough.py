@@ -37,7 +37,7 @@ class PassedStream:
         self._format = same
         self._ctx = ctx
         self._decoder = same.framing.decoder()
-        self._encoder = same.framing.encoder()
+        self._encoder = same.framing_for(ctx["framing"]).encoder()
         self._watch = same.functions["stream.watch"]
         self._start = same.functions["stream.start"]
         self._extra = same.extra

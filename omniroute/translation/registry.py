@@ -102,8 +102,8 @@ class ClientSide:
         node = error_node(failure, request_id)
         return orjson.dumps(self._format.functions["errors.encode"](node, {"dropped": []}))
 
-    def stream_content_type(self) -> str:
-        return self._format.framing.content_type
+    def stream_content_type(self, framing: str | None = None) -> str:
+        return self._format.framing_for(framing).content_type
 
     def _field(self, name: str) -> str:
         """The client's own name for a fact: the first field that its expression reads."""

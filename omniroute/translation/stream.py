@@ -95,7 +95,7 @@ class TranslatedStream:
         self._upstream = upstream
         self._ctx = ctx
         self._decoder = upstream.framing.decoder()
-        self._encoder = client.framing.encoder()
+        self._encoder = client.framing_for(ctx["framing"]).encoder()
         self._named = client.named
         self._writers = client.writers
         self._client = client

@@ -59,6 +59,8 @@ class Target(Struct, frozen=True, kw_only=True):
     max_output_tokens: int | None = None
     set_fields: Mapping[str, Any] = {}
     """Hub fields that policies or settings set, dotted path to value, applied in every format."""
+    framing: str | None = None
+    """How the client wants its stream framed, where that is not its format's usual way."""
     recalled: Mapping[str, Any] = {}
     """Kept from earlier answers by tool-call id: what this format has no place for."""
     now_s: int = 0
@@ -170,7 +172,9 @@ class ClientFormat(Protocol):
         """The format's own error envelope."""
         ...
 
-    def stream_content_type(self) -> str: ...
+    def stream_content_type(self, framing: str | None = None) -> str:
+        """Of the format's usual framing, or of the one that the client chose."""
+        ...
 
 
 class Formats(Protocol):

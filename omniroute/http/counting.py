@@ -1,0 +1,51 @@
+"""Counting tokens: what a request would weigh, in each format's own answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import orjson
+from sanic import HTTPResponse
+
+from omniroute.gateway.call import Inbound
+from omniroute.gateway.runtime import Runtime
+from omniroute.http.asked import Asked
+from omniroute.http.auth import client_ip_of, presented_key
+from omniroute.http.respond import whole
+from omniroute.http.routes import Route, Surface
+
+HEADER: Final = "X-OmniRoute-Token-Count"
+"""Who counted: `estimate` is this gateway."""
+
+
+async def counted(
+    runtime: Runtime, inbound: Inbound, render: Callable[[int], bytes]
+) -> HTTPResponse:
+    """The count of a request in a client's format. Raises RequestError."""
+    tokens = runtime.pipeline.count(inbound)
+    return whole(200, {HEADER: "estimate"}, render(tokens))
+
+
+async def _count_messages(runtime: Runtime, asked: Asked) -> HTTPResponse:
+    inbound = Inbound(
+        request_id=asked.request_id,
+        path=asked.path,
+        format="anthropic",
+        body=asked.body,
+        headers=asked.headers,
+        key=presented_key(asked),
+        client_ip=client_ip_of(asked, runtime.snapshot),
+    )
+    return await counted(runtime, inbound, lambda tokens: orjson.dumps({"input_tokens": tokens}))
+
+
+ROUTES = (
+    Route(
+        method="POST",
+        path="/v1/messages/count_tokens",
+        name="count_tokens",
+        surface=Surface.INFERENCE,
+        handle=_count_messages,
+    ),
+)

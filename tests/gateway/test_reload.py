@@ -1,0 +1,118 @@
+"""Files change in every way that people and tools change them; the server follows, or stays."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from tests.running import ECHO, Gateway, running
+
+TWO = ECHO + "  second: {preset: echo}\n"
+BROKEN = "version: 1\nproviders: [\n"
+ASK = {"model": "echo/echo", "messages": [{"role": "user", "content": "hi"}]}
+
+
+async def models(gateway: Gateway) -> set[str]:
+    reply = await gateway.client.get("/v1/models")
+    return {row["id"] for row in reply.json()["data"]}
+
+
+async def test_a_rename_over_the_file_is_followed(tmp_path: Path) -> None:
+    async with running(tmp_path) as gateway:
+        gateway.save(TWO)
+        await gateway.until_generation(2)
+        assert await models(gateway) == {"echo/echo", "second/echo"}
+
+
+async def test_an_edit_in_place_is_followed(tmp_path: Path) -> None:
+    async with running(tmp_path) as gateway:
+        (tmp_path / "omniroute.yaml").write_text(TWO)
+        await gateway.until_generation(2)
+        assert await models(gateway) == {"echo/echo", "second/echo"}
+
+
+async def test_a_swapped_folder_link_is_followed(tmp_path: Path) -> None:
+    """What Kubernetes does with a ConfigMap: `..data` moves to a new folder in one step."""
+    for name, text in (("first", ECHO), ("next", TWO)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "providers.yaml").write_text(text.replace("version: 1\n", ""))
+    (tmp_path / "..data").symlink_to("first")
+    (tmp_path / "providers.yaml").symlink_to("..data/providers.yaml")
+    text = "version: 1\ninclude: [providers.yaml]\n"
+    async with running(tmp_path, text) as gateway:
+        assert await models(gateway) == {"echo/echo"}
+        (tmp_path / "..new").symlink_to("next")
+        (tmp_path / "..new").rename(tmp_path / "..data")
+        await gateway.until_generation(2)
+        assert await models(gateway) == {"echo/echo", "second/echo"}
+
+
+async def test_included_files_come_and_go(tmp_path: Path) -> None:
+    text = ECHO + "include: [teams/*.yaml]\n"
+    async with running(tmp_path, text, others={"teams/a.yaml": "{}\n"}) as gateway:
+        gateway.save("providers: {late: {preset: echo}}\n", "teams/b.yaml")
+        await gateway.until_generation(2)
+        assert await models(gateway) == {"echo/echo", "late/echo"}
+        (tmp_path / "teams/b.yaml").unlink()
+        await gateway.until_generation(3)
+        assert await models(gateway) == {"echo/echo"}
+
+
+async def test_a_git_checkout_is_followed(tmp_path: Path) -> None:
+    def git(*arguments: str) -> None:
+        subprocess.run(  # noqa: S603 - a fixed program with fixed arguments
+            ["git", "-c", "user.name=t", "-c", "user.email=t@example.com", *arguments],  # noqa: S607 - found on PATH
+            cwd=tmp_path,
+            check=True,
+            capture_output=True,
+        )
+
+    git("init", "-q", "-b", "main")
+    (tmp_path / "omniroute.yaml").write_text(TWO)
+    git("add", "omniroute.yaml")
+    git("commit", "-qm", "two")
+    git("branch", "two")
+    (tmp_path / "omniroute.yaml").write_text(ECHO)
+    git("commit", "-qam", "one")
+    async with running(tmp_path, ECHO) as gateway:
+        git("checkout", "-q", "two")
+        await gateway.until_generation(2)
+        assert await models(gateway) == {"echo/echo", "second/echo"}
+
+
+async def test_a_broken_file_leaves_the_old_one_serving(tmp_path: Path) -> None:
+    async with running(tmp_path, ECHO + "auth: {dashboard: {require_login: false}}\n") as gateway:
+        digest = gateway.runtime.snapshot.digest
+        gateway.save(BROKEN)
+        await gateway.until_failures(1)
+        reply = await gateway.client.post("/v1/chat/completions", json=ASK)
+        assert (reply.status_code, reply.headers["x-omniroute-config"]) == (200, digest)
+        told = (await gateway.client.get("/api/config")).json()["reload"]
+        assert told["ok"] is False
+        assert [(row["line"], row["severity"]) for row in told["diagnostics"]] == [(3, "error")]
+        gateway.save(TWO)
+        await gateway.until_generation(2)
+        assert gateway.runtime.reloader.status.ok
+
+
+async def test_saving_the_same_content_changes_nothing(tmp_path: Path) -> None:
+    async with running(tmp_path) as gateway:
+        before = gateway.runtime.snapshot
+        gateway.save(ECHO + "# a comment\n")
+        reloaded = await gateway.runtime.reloader.reload("files changed")
+        assert gateway.runtime.snapshot is before
+        assert reloaded.generation == 1
+
+
+async def test_a_running_stream_ends_on_its_own_snapshot(tmp_path: Path) -> None:
+    async with running(tmp_path) as gateway:
+        first = gateway.runtime.snapshot.digest
+        ask = {**ASK, "stream": True, "messages": [{"role": "user", "content": "a b c " * 50}]}
+        async with gateway.client.stream("POST", "/v1/chat/completions", json=ask) as reply:
+            lines = reply.aiter_lines()
+            await anext(lines)
+            gateway.save(TWO)
+            await gateway.until_generation(2)
+            rest = [line async for line in lines]
+        assert reply.headers["x-omniroute-config"] == first != gateway.runtime.snapshot.digest
+        assert "data: [DONE]" in rest
