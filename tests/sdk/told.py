@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, Literal, Protocol
 
 import orjson
-from msgspec import Struct
+from msgspec import Struct, structs
 
 PNG: Final = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAE"
@@ -60,6 +60,10 @@ class Wish(Struct, frozen=True, kw_only=True):
     max_tokens: int | None = None
     temperature: float | None = None
     stop: tuple[str, ...] = ()
+
+    def at(self, model: str, *, stream: bool) -> Wish:
+        """The same of another model."""
+        return structs.replace(self, model=model, stream=stream)
 
 
 class Called(Struct, frozen=True):

@@ -91,6 +91,7 @@ class Upstream:
             await asyncio.sleep(0)
         if scenario.cut == "reset" and request.transport is not None:
             request.transport.abort()
+            return response
         await response.write_eof()
         return response
 
