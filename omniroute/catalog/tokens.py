@@ -13,13 +13,18 @@ from typing import Any, Final, cast
 
 MEDIA_TOKENS: Final = 1000  # an image or a sound in a request; vendors count 85 to some thousands
 
-_SAMPLE_CHARS: Final = 4096
+_SAMPLE_BYTES: Final = 4096
 _SAMPLES: Final = 8
-_MEDIA_MIN_CHARS: Final = 2000
+_MEDIA_MIN_BYTES: Final = 2000
 
 _DIGITS: Final = b"0123456789"
 _BREAKS: Final = b"\n\r\t"
 _LETTERS: Final = bytes(range(ord("A"), ord("Z") + 1)) + bytes(range(ord("a"), ord("z") + 1))
+# The first byte of a character in UTF-8 tells how many it takes.
+_LEADS_2: Final = bytes(range(0xC0, 0xE0))
+_LEADS_3: Final = bytes(range(0xE0, 0xF0))
+_LEADS_4: Final = bytes(range(0xF0, 0xF8))
+_NOT_ASCII: Final = bytes(range(0x80, 0x100))
 
 # Tokens per character of each class.
 _LETTER, _DIGIT, _SPACE, _BREAK, _PUNCTUATION = 0.22, 0.5, 0.05, 0.5, 0.65
@@ -28,15 +33,32 @@ _THREE_BYTES = 0.8  # Chinese, Japanese, Korean, Indic, Thai
 _FOUR_BYTES = 2.2  # emoji
 
 
-def estimate_tokens(text: str) -> int:
-    """The estimate for one text; at least 1 when there is any. A long one is sampled."""
-    if len(text) <= _SAMPLE_CHARS * _SAMPLES:
-        return _round_up(_weigh(text))
-    stride = len(text) // _SAMPLES
-    sample = "".join(
-        text[start : start + _SAMPLE_CHARS] for start in range(0, stride * _SAMPLES, stride)
-    )
-    return _round_up(_weigh(sample) * len(text) / len(sample))
+def estimate_tokens(text: str | bytes) -> int:
+    """The estimate for one text; at least 1 when there is any. A long one is sampled.
+
+    Bytes are UTF-8, or not: every input has an estimate.
+    """
+    data = text.encode("utf-8", "replace") if isinstance(text, str) else text
+    if len(data) <= _SAMPLE_BYTES * _SAMPLES:
+        return _round_up(_weigh(data))
+    stride = len(data) // _SAMPLES
+    starts = range(0, stride * _SAMPLES, stride)
+    sample = b"".join(data[start : start + _SAMPLE_BYTES] for start in starts)
+    return _round_up(_weigh(sample) * len(data) / len(sample))
+
+
+def estimate_body(raw: bytes) -> int:
+    """The estimate for a JSON body as it came, not parsed: media in it count at a flat rate."""
+    if len(raw) < _MEDIA_MIN_BYTES:
+        return estimate_tokens(raw)
+    texts: list[bytes] = []
+    media = 0
+    for part in raw.split(b'"'):
+        if len(part) >= _MEDIA_MIN_BYTES and _is_blob(part):
+            media += 1
+        else:
+            texts.append(part)
+    return estimate_tokens(b'"'.join(texts)) + MEDIA_TOKENS * media
 
 
 def estimate_request(body: Any) -> int:
@@ -58,34 +80,41 @@ def estimate_request(body: Any) -> int:
     return total
 
 
-def _weigh(text: str) -> float:
-    data = text.encode("utf-8", "replace")
-    letters, digits, breaks = (
-        len(data) - len(data.translate(None, delete)) for delete in (_LETTERS, _DIGITS, _BREAKS)
-    )
+def _weigh(data: bytes) -> float:
+    letters, digits, breaks = (_count(data, which) for which in (_LETTERS, _DIGITS, _BREAKS))
     spaces = data.count(b" ")
-    ascii_chars = len(data) if text.isascii() else len(text.encode("ascii", "ignore"))
+    ascii_bytes = len(data) if data.isascii() else len(data) - _count(data, _NOT_ASCII)
     weight = (
         letters * _LETTER
         + digits * _DIGIT
         + breaks * _BREAK
         + spaces * _SPACE
-        + (ascii_chars - letters - digits - breaks - spaces) * _PUNCTUATION
+        + (ascii_bytes - letters - digits - breaks - spaces) * _PUNCTUATION
     )
-    if ascii_chars == len(text):
+    if ascii_bytes == len(data):
         return weight
-    # How many characters take 2, 3 and 4 bytes follows from three lengths.
-    four = len(text.encode("utf-16-le", "replace")) // 2 - len(text)
-    shorter = len(text) - ascii_chars - four
-    three = len(data) - ascii_chars - 4 * four - 2 * shorter
-    return weight + (shorter - three) * _TWO_BYTES + three * _THREE_BYTES + four * _FOUR_BYTES
+    return (
+        weight
+        + _count(data, _LEADS_2) * _TWO_BYTES
+        + _count(data, _LEADS_3) * _THREE_BYTES
+        + _count(data, _LEADS_4) * _FOUR_BYTES
+    )
+
+
+def _count(data: bytes, which: bytes) -> int:
+    return len(data) - len(data.translate(None, which))
 
 
 def _is_media(text: str) -> bool:
-    """A data URL, or bare base64: long, and without any break or blank."""
+    """A data URL, or bare base64."""
     if text.startswith("data:"):
         return True
-    return len(text) >= _MEDIA_MIN_CHARS and text.isascii() and len(text.split(None, 1)) == 1
+    return len(text) >= _MEDIA_MIN_BYTES and _is_blob(text.encode("utf-8", "replace"))
+
+
+def _is_blob(data: bytes) -> bool:
+    """Long, and without any blank or break: no prose, no code."""
+    return data.isascii() and len(data.split(None, 1)) == 1
 
 
 def _round_up(weight: float) -> int:
