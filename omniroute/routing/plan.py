@@ -228,14 +228,15 @@ class _Planner:
         if candidate.unavailable is not None:
             return self._leave_out(candidate, candidate.unavailable)
         if chosen:
+            # The window is looked at last: only an estimate speaks against it, see `plan`.
             window, capabilities = candidate.window, candidate.capabilities
-            if window is not None and facts.input_tokens > window:
-                return self._leave_out(candidate, TOO_SMALL)
+            if candidate.kind is not None and candidate.kind != facts.kind:
+                return self._leave_out(candidate, f"is no {facts.kind} model")
             if capabilities is not None and not facts.needs <= capabilities:
                 lacking = ", ".join(sorted(facts.needs - capabilities))
                 return self._leave_out(candidate, f"lacks {lacking}")
-            if candidate.kind is not None and candidate.kind != facts.kind:
-                return self._leave_out(candidate, f"is no {facts.kind} model")
+            if window is not None and facts.input_tokens > window:
+                return self._leave_out(candidate, TOO_SMALL)
         connection = self._connections.get(candidate.connection_key)
         if connection is not None and connection.blocked_until_s > now_s:
             return self._leave_out(candidate, connection.blocked_by, connection.blocked_until_s)
