@@ -72,7 +72,7 @@ def sql_command(
     *,
     columns: bool,
 ) -> None:
-    """Ask the usage database, for example
+    """Ask the usage database a question in SQL.
 
     \b
       omniroute sql "SELECT model, sum(cost_usd) FROM requests GROUP BY 1"

@@ -1,0 +1,88 @@
+"""The promise as a user sees it: `omniroute serve` is killed, no answered request is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+
+import httpx
+import pytest
+from click.testing import CliRunner
+
+from omniroute.cli.main import cli
+from tests.running import Served, served
+
+CLIENTS = 6
+ANSWERS = 25
+"""How many complete answers a client waits for before the kill."""
+
+
+async def ask_until_killed(url: str, answered: set[str], enough: asyncio.Event) -> None:
+    """Plain and streamed requests in turn; remembers the ids of those answered in full."""
+    async with httpx.AsyncClient(base_url=url) as client:
+        number = 0
+        while True:
+            number += 1
+            body = {
+                "model": "echo/echo",
+                "stream": number % 2 == 0,
+                "messages": [{"role": "user", "content": f"question {number}"}],
+            }
+            try:
+                reply = await client.post("/v1/chat/completions", json=body)
+            except httpx.TransportError:
+                return
+            assert reply.status_code == 200
+            answered.add(reply.headers["x-request-id"])
+            if number == ANSWERS:
+                enough.set()
+
+
+async def load_then_kill(server: Served) -> set[str]:
+    answered: set[str] = set()
+    enough = [asyncio.Event() for _ in range(CLIENTS)]
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        for event in enough:
+            group.create_task(ask_until_killed(server.url, answered, event))
+        for event in enough:
+            await event.wait()
+        server.process.send_signal(signal.SIGKILL)
+    server.process.wait()
+    return answered
+
+
+def stored_ids(data_dir: Path) -> list[str]:
+    result = CliRunner().invoke(
+        cli,
+        ["sql", "--data-dir", str(data_dir), "SELECT request_id FROM requests", "--format", "csv"],
+    )
+    assert result.exception is None, result.exception
+    assert result.stderr == ""
+    return result.stdout.splitlines()[1:]
+
+
+@pytest.mark.parametrize("restart", [True, False], ids=["after a restart", "by the command alone"])
+async def test_kill_9_under_load_loses_no_answered_request(
+    tmp_path: Path, *, restart: bool
+) -> None:
+    with served(tmp_path) as server:
+        answered = await load_then_kill(server)
+    if restart:
+        with served(tmp_path) as server:
+            answered |= await load_then_kill(server)
+    stored = stored_ids(tmp_path / "data")
+    assert len(stored) == len(set(stored))
+    assert answered - set(stored) == set()
+    assert len(answered) >= CLIENTS * ANSWERS
+
+
+async def test_sql_beside_a_running_server_counts_every_answer(tmp_path: Path) -> None:
+    with served(tmp_path) as server:
+        async with httpx.AsyncClient(base_url=server.url) as client:
+            for number in range(1, 6):
+                body = {"model": "echo/echo", "messages": [{"role": "user", "content": "hello"}]}
+                reply = await client.post("/v1/chat/completions", json=body)
+                stored = await asyncio.to_thread(stored_ids, tmp_path / "data")
+                assert reply.headers["x-request-id"] in stored
+                assert len(stored) == number
