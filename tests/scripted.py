@@ -172,7 +172,10 @@ async def scripted_upstream(
         except (ConnectionError, ssl.SSLError):
             upstream.left.set()
         except asyncio.CancelledError:
-            return  # the test is over; StreamReaderProtocol would report a cancelled handler
+            # The test is over. StreamReaderProtocol would report a cancelled handler, and a polite
+            # end of TLS would wait for a client that keeps its connection.
+            writer.transport.abort()
+            return
         finally:
             serving.discard(task)
             writer.close()

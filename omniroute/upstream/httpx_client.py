@@ -62,6 +62,8 @@ class HttpxTransport:
 
     async def open(self, request: UpstreamRequest, bounds: Bounds) -> HttpxExchange:
         origin, target = split_url(request.url)
+        if self._context is None:
+            self._context = await asyncio.to_thread(build_context, self._options.tls)
         loop = asyncio.get_running_loop()
         at, phase, limit_s = _earlier(
             loop.time() + bounds.connect_s + bounds.first_byte_s,
@@ -82,8 +84,6 @@ class HttpxTransport:
     async def _open(
         self, origin: Origin, target: str, request: UpstreamRequest, bounds: Bounds
     ) -> HttpxExchange:
-        if self._context is None:
-            self._context = await asyncio.to_thread(build_context, self._options.tls)
         if self._proxy is not None:
             check_host(origin.host, allow_private=self._options.allow_private_network)
             hosts: tuple[str, ...] = (origin.host,)

@@ -92,7 +92,9 @@ def _is_exempt(origin: Origin, no_proxy: str) -> bool:
         if not name or (port and port != str(origin.port)):
             continue
         try:
-            if ip_address(origin.host) in ip_network(name.strip("[]"), strict=False):
+            if ip_address(origin.host) in ip_network(
+                name.replace("[", "").replace("]", ""), strict=False
+            ):
                 return True
         except ValueError:
             name = name.removeprefix("*").removeprefix(".")

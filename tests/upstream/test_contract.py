@@ -204,16 +204,16 @@ async def test_an_unknown_name_is_a_connect_error(transport: Transport) -> None:
 
 
 async def test_no_head_in_time_is_a_first_byte_timeout(transport: Transport) -> None:
-    bounds = Bounds(connect_s=0.05, first_byte_s=0.05, idle_s=5)
+    bounds = Bounds(connect_s=0.05, first_byte_s=0.2, idle_s=5)
     async with scripted_upstream([HANG]) as up:
         with pytest.raises(UpstreamTimeoutError) as caught:
             await transport.open(ask(up.url), bounds)
         assert caught.value.phase == "first_byte"
-        await up.wait_left()
+        await up.closed()
 
 
 async def test_a_head_that_drips_is_a_first_byte_timeout(transport: Transport) -> None:
-    bounds = Bounds(connect_s=0.05, first_byte_s=0.05, idle_s=5)
+    bounds = Bounds(connect_s=0.05, first_byte_s=0.2, idle_s=5)
     async with scripted_upstream([b"HTTP/1.1 200 OK\r\n", HANG]) as up:
         with pytest.raises(UpstreamTimeoutError) as caught:
             await transport.open(ask(up.url), bounds)
@@ -227,7 +227,7 @@ async def test_silence_in_mid_answer_is_an_idle_timeout(transport: Transport) ->
         with pytest.raises(UpstreamTimeoutError) as caught:
             await read_all(exchange)
         assert caught.value.phase == "idle"
-        await up.wait_left()
+        await up.closed()
 
 
 @pytest.mark.parametrize(
@@ -244,7 +244,7 @@ async def test_the_deadline_bounds_the_whole_exchange(transport: Transport, scri
         with pytest.raises(UpstreamTimeoutError) as caught:
             await read_all(await transport.open(ask(up.url), bounds))
         assert caught.value.phase == "total"
-        await up.wait_left()
+        await up.closed()
 
 
 async def test_a_tls_handshake_that_hangs_is_a_connect_timeout(transport: Transport) -> None:
