@@ -40,6 +40,7 @@ class KeyIndex:
         self._require = require
         self._positions = positions or {}
         self._by_digest: dict[str, tuple[str, Caller]] = {}
+        self._by_id: dict[str, Caller] = {}
         for key in keys.values():
             caller = Caller(
                 key_id=key.id,
@@ -47,6 +48,7 @@ class KeyIndex:
                 tags=key.tags,
                 roles=frozenset[Role]().union(*(_IMPLIED[role] for role in key.roles)),
             )
+            self._by_id[key.id] = caller
             for digest in key.hashes:
                 self._by_digest[digest] = (digest, caller)
 
@@ -68,7 +70,13 @@ class KeyIndex:
             if self._require:
                 return _refused("the API key is not valid", code="invalid_api_key")
             return _ANONYMOUS
-        caller = found[1]
+        return self._valid(found[1], now)
+
+    def by_id(self, key_id: str, now: datetime) -> Caller | Refuse:
+        """As if that key had been presented, for tests of the configuration. May raise KeyError."""
+        return self._valid(self._by_id[key_id], now)
+
+    def _valid(self, caller: Caller, now: datetime) -> Caller | Refuse:
         key = caller.key
         if key is None or key.disabled:
             return self._refused_key(caller, "disabled")

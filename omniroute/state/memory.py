@@ -39,6 +39,7 @@ from omniroute.state.store import (
     SpaceStats,
     Spent,
     Taken,
+    exceeds,
 )
 from omniroute.state.window import Mark, Window
 
@@ -123,12 +124,9 @@ class MemoryStore:
             if used >= slot.limit:
                 return Shortage(take=slot, used=used)
         for budget in claim.budgets:
-            if not budget.enforce:
-                continue
             counter = self._budgets.get(budget.key)
             used = counter.spent + counter.reserved if counter is not None else 0
-            # Used up is used up, also for a request whose price nobody knows.
-            if used + budget.cost_nanousd > budget.limit_nanousd or used >= budget.limit_nanousd:
+            if exceeds(budget, used):
                 return Shortage(take=budget, used=used)
         return None
 

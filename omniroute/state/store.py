@@ -45,6 +45,15 @@ class BudgetTake(Struct, frozen=True, kw_only=True):
     """When the counter may be forgotten: some time after its period; None for never."""
 
 
+def exceeds(take: BudgetTake, used_nanousd: int) -> bool:
+    """Whether a budget has no room. Used up is used up, also for what has no price."""
+    if not take.enforce:
+        return False
+    return used_nanousd + take.cost_nanousd > take.limit_nanousd or (
+        used_nanousd >= take.limit_nanousd
+    )
+
+
 class Claim(Struct, frozen=True, kw_only=True):
     windows: tuple[WindowTake, ...] = ()
     slots: tuple[SlotTake, ...] = ()

@@ -47,5 +47,5 @@ def test_wrong_names_bring_suggestions() -> None:
         'did you mean "lab"?',
         'did you mean "ci"?',
         None,
-        "known here: ip_filter, key, limit",
+        "known here: ip_filter, key, model",
     ]

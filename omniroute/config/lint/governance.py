@@ -283,7 +283,7 @@ def test_names_nothing(facts: Facts) -> Iterator[Diagnostic]:
             (test.given.get("key"), set(facts.names("keys")), (*at, "given", "key")),
             (
                 test.expect.get("deny"),
-                policies | budgets | {"key", "ip_filter", "limit"},
+                policies | budgets | {"key", "ip_filter", "model"},
                 (*at, "expect", "deny"),
             ),
         ]
