@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Final
 
 from tests import running as gateway
 from tests.sdk.all import SDKS
@@ -12,7 +13,7 @@ from tests.sdk.told import Conversation, Talker, Wish
 from tests.upstreams import server
 from tests.upstreams.server import Upstream
 
-CONFIG = """
+CONFIG: Final = """
 version: 1
 cache: {exact: {enabled: false}}
 idempotency: {window: 0s}
@@ -22,7 +23,11 @@ resilience:
   cooldown: {rate_limited: 0s, error: 0s, auth: 0s}
 """
 
-PROVIDER = """
+FORMATS: Final = tuple(
+    name for name in SDKS if (Path(__file__).parents[2] / "translators" / f"{name}.yaml").exists()
+)
+"""What there is a table for and an SDK to talk through."""
+PROVIDER: Final = """
   up-{name}:
     format: {name}
     base_url: {url}
@@ -59,7 +64,7 @@ class Pair:
 
 
 @asynccontextmanager
-async def bench(folder: Path, formats: Iterable[str] = tuple(SDKS)) -> AsyncGenerator[Bench]:
+async def bench(folder: Path, formats: Iterable[str] = FORMATS) -> AsyncGenerator[Bench]:
     async with AsyncExitStack() as stack:
         upstreams = {
             name: await stack.enter_async_context(server.running(name)) for name in formats

@@ -228,6 +228,13 @@ _CLASSES: Final[Mapping[str, Callable[[int], set[tuple[str, int | None]]]]] = {
 }
 
 
+GAPS: Final[Mapping[tuple[str, str, str], str]] = {
+    ("openai-chat", "anthropic", "thinking-loop"): "signed thoughts are not kept for clients that "
+    "cannot send them back",
+}
+"""Client, provider, feature: what could be and is not yet. Held by strict expected failures."""
+
+
 def _no_choice(client: str, upstream: str) -> str | None:
     if client == "ollama":
         return "Ollama clients cannot choose a tool"
