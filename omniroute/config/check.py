@@ -87,7 +87,7 @@ def check(
             exists=reader.exists,
         )
         found += run_rules(facts)
-    diagnostics = sort_diagnostics(_masked(item, secrets) for item in found)
+    diagnostics = sort_diagnostics((_masked(item, secrets) for item in found), loaded.sources)
     return Checked(
         config=None if has_errors(diagnostics) else config,
         diagnostics=diagnostics,

@@ -99,12 +99,14 @@ def render_path(path: Path) -> str:
     return text
 
 
-def sort_diagnostics(found: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
-    """In reading order of each file, files in the order of first appearance, no repeats."""
+def sort_diagnostics(
+    found: Iterable[Diagnostic], files: Iterable[str] = ()
+) -> tuple[Diagnostic, ...]:
+    """In reading order, `files` first in their order, then others as they appear; no repeats."""
     unique = list(dict.fromkeys(found))
     order: dict[str, int] = {}
-    for item in unique:
-        order.setdefault(item.file, len(order))
+    for file in (*files, *(item.file for item in unique)):
+        order.setdefault(file, len(order))
     return tuple(sorted(unique, key=lambda d: (order[d.file], d.line, d.column, d.code, d.message)))
 
 

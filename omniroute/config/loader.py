@@ -56,6 +56,7 @@ class TextReader:
 
     def __init__(self, files: Mapping[str, bytes]) -> None:
         self._files = files
+        self._absolute = {self.absolute(path) for path in files}
 
     def read(self, path: str) -> bytes:
         try:
@@ -73,7 +74,7 @@ class TextReader:
         return posixpath.normpath(posixpath.join("/", path))
 
     def exists(self, path: str) -> bool:
-        return path in self._files or self.absolute(path) in self._files
+        return self.absolute(path) in self._absolute
 
 
 class Loaded(Struct, frozen=True, kw_only=True):

@@ -187,7 +187,9 @@ def _unknown_keys(
             code = "OR209"
         else:
             message = f'unknown key "{_short(name)}"'
-            hint = suggest(name, (key for key in known if key not in present))
+            close = did_you_mean(name, known)
+            free = [key for key in known if key not in present]
+            hint = f'did you mean "{close}"?' if close else suggest(name, free)
             code = "OR201"
         yield here, error(code, key_mark(root, here), message, path=here, hint=hint)
 

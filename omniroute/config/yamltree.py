@@ -198,6 +198,10 @@ class _Refused(Exception):  # noqa: N818 - internal control flow: reading this f
         self.finding = finding
 
 
+_UNREADABLE: Final = Scalar(None, Mark("", 1, 1))
+"""Stands for a value that was reported; its list or map goes on without it."""
+
+
 class _OpenSeq:
     """A list under construction."""
 
@@ -210,7 +214,8 @@ class _OpenSeq:
         self.size = 1
 
     def add(self, node: Node) -> None:
-        self.items.append(node)
+        if node is not _UNREADABLE:
+            self.items.append(node)
 
     def close(self) -> Node:
         return Seq(tuple(self.items), self.mark)
@@ -249,6 +254,8 @@ class _OpenMap:
                 f"the key {shown} is not text",
                 hint=f'write it in quotes: "{shown}"' if key.value is not None else None,
             )
+        elif node is _UNREADABLE:
+            pass  # reported; leaving the entry out keeps later stages from reporting it again
         elif key.value in self.entries:
             first = self.entries[key.value].mark
             self.composer.report(
@@ -383,14 +390,14 @@ class _Composer:
 
     def _scalar(self, event: Any) -> None:
         mark = self._mark(event)
-        self._check_tag(event)
         plain = event.style is None or event.style == ""
         as_text = event.tag in ("!", _TAG + "str") or (event.tag is None and not plain)
-        value: ScalarValue = event.value
-        if not as_text:
-            value = self._resolve(event.value, mark)
-        self._add(Scalar(value, mark), event.anchor, 1)
+        before = len(self.findings)
+        self._check_tag(event)
+        value: ScalarValue = event.value if as_text else self._resolve(event.value, mark)
         self.last_scalar_plain = plain
+        readable = len(self.findings) == before
+        self._add(Scalar(value, mark) if readable else _UNREADABLE, event.anchor, 1)
 
     def _resolve(self, text: str, mark: Mark) -> ScalarValue:
         first = text[:1]
@@ -413,7 +420,7 @@ class _Composer:
             if number not in (float("inf"), float("-inf")):
                 return number
             self.report("OR111", mark, "the number is too large", hint="quote it as text")
-            return 0
+            return None
         return text
 
     def _open(self, event: Any, opened: _OpenSeq | _OpenMap) -> None:
@@ -436,7 +443,7 @@ class _Composer:
             else:
                 message = f"the alias *{event.anchor} has no anchor &{event.anchor} before it"
             self.report("OR109", mark, message)
-            found = (Scalar(None, mark), 1)
+            found = (_UNREADABLE, 1)
         self.last_scalar_plain = False
         node, size = found
         self._add(node, None, size)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
+from typing import Final
 
 from omniroute.config.diagnostics import Diagnostic, Related, error, warning
 from omniroute.config.lint.facts import Facts
 from omniroute.config.model import Mark
 from omniroute.config.schema import did_you_mean
 from omniroute.config.yamltree import Scalar, Seq
+
+_REQUIRE_KEY: Final = ("auth", "require_api_key")
 
 
 def is_loopback(host: str) -> bool:
@@ -25,6 +28,8 @@ def is_loopback(host: str) -> bool:
 
 def open_to_the_network(facts: Facts) -> Iterator[Diagnostic]:
     config, path = facts.config, ("server", "host")
+    if facts.refused(_REQUIRE_KEY):
+        return
     if not is_loopback(config.server.host) and not config.auth.require_api_key:
         yield error(
             "OR401",
@@ -48,7 +53,9 @@ def open_management(facts: Facts) -> Iterator[Diagnostic]:
 
 
 def keys_not_asked_for(facts: Facts) -> Iterator[Diagnostic]:
-    path = ("auth", "require_api_key")
+    path = _REQUIRE_KEY
+    if facts.refused(path):
+        return
     if facts.names("keys") and not facts.config.auth.require_api_key:
         mark = facts.value_mark(path) if facts.has(path) else facts.key_mark(("keys",))
         yield warning(
@@ -61,7 +68,7 @@ def keys_not_asked_for(facts: Facts) -> Iterator[Diagnostic]:
 
 
 def no_key_can_pass(facts: Facts) -> Iterator[Diagnostic]:
-    path = ("auth", "require_api_key")
+    path = _REQUIRE_KEY
     if facts.complete and facts.config.auth.require_api_key and not facts.names("keys"):
         yield warning(
             "OR404",

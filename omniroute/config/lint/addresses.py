@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 from omniroute.config.diagnostics import Diagnostic, Path, error, warning
 from omniroute.config.lint.facts import Facts
 from omniroute.config.model import Provider
-from omniroute.config.refs import RefSyntaxError, parse_refs
+from omniroute.config.refs import RefSyntaxError, has_refs, parse_refs
 from omniroute.config.yamltree import Scalar, Seq
 
 _OPENAI: Final = ("/chat/completions", "/completions", "/embeddings", "/responses", "/models")
@@ -210,10 +210,10 @@ def _base_urls(facts: Facts) -> Iterator[tuple[str, Path, Provider]]:
     """Base URLs that the file itself gives; a preset's are the catalog's business."""
     for provider in facts.config.providers.values():
         path = ("providers", provider.id, "base_url")
-        if facts.has(path):
+        if facts.has(path) and not has_refs(provider.base_url):
             yield provider.base_url, path, provider
         for connection in provider.connections.values():
-            if connection.base_url is not None:
+            if connection.base_url is not None and not has_refs(connection.base_url):
                 inner = ("providers", provider.id, "connections", connection.id, "base_url")
                 yield connection.base_url, inner, provider
 

@@ -33,6 +33,13 @@ class Facts(Struct, frozen=True, kw_only=True):
         """Whether the file says anything at `path`, as opposed to a default or a preset."""
         return find(self.valid, path) is not None
 
+    def refused(self, path: Path) -> bool:
+        """Whether the file says something at `path` that the schema did not take.
+
+        The built config has a default there, about which a rule should not complain.
+        """
+        return find(self.declared, path) is not None and not self.has(path)
+
     def node(self, path: Path) -> Node | None:
         return find(self.valid, path)
 

@@ -59,10 +59,10 @@ def no_credential(facts: Facts) -> Iterator[Diagnostic]:
         preset = facts.presets.get(provider.preset or "")
         if preset is None or not preset.needs_key:
             continue
-        own_headers = provider.headers or any(c.headers for c in provider.connections.values())
-        if own_headers or any(c.api_key for c in provider.connections.values()):
-            continue
         path: Path = ("providers", provider.id)
+        inner = [(*path, "connections", name) for name in provider.connections]
+        if any(facts.has((*at, name)) for at in (path, *inner) for name in ("headers", "api_key")):
+            continue
         variable = preset.api_key_env or f"{provider.id.upper().replace('-', '_')}_API_KEY"
         yield warning(
             "OR522",

@@ -1,8 +1,8 @@
 """All rules in one list. To add one: write the function beside its kin, name it here.
 
-A rule takes Facts and yields diagnostics of one code; the code's text goes into
-`omniroute/config/codes.yaml`, and `tests/golden/config/lint/<code>/` gets a good.yaml and a
-bad.yaml whose `# expect:` comments say where the findings are.
+A rule takes Facts and yields diagnostics of one code. The code's text goes into
+`omniroute/config/codes.yaml`; its wrong and right example are the rule's first test, and
+`tests/golden/config/positions.txt` says where the findings of the wrong one stand.
 """
 
 from __future__ import annotations

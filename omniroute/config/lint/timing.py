@@ -37,6 +37,8 @@ def zero_timeout(facts: Facts) -> Iterator[Diagnostic]:
 
 def timeouts_do_not_fit(facts: Facts) -> Iterator[Diagnostic]:
     whole_s = facts.config.server.request_timeout_s
+    if whole_s <= 0:
+        return
     for provider in facts.config.providers.values():
         path = ("providers", provider.id, "timeout")
         waiting_s = provider.timeout.connect_s + provider.timeout.first_byte_s

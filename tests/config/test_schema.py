@@ -1,0 +1,225 @@
+"""The schema: complete for people, in step with the model, and every error a clear diagnostic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+import jsonschema
+import msgspec
+import pytest
+
+from omniroute.base.units import parse_duration, parse_size
+from omniroute.config import model
+from omniroute.config.model import Config
+from omniroute.config.schema import LATER, load_schema, suggest
+from tests.config.files import HASH_A, check_text, found
+
+Schema = Mapping[str, Any]
+
+
+def fields(schema: Schema, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Schema]]:
+    """Every field of the language with its path; `*` stands for an id."""
+    for name, field in cast("Mapping[str, Schema]", schema.get("properties", {})).items():
+        yield (*path, name), field
+        yield from fields(field, (*path, name))
+    inner = schema.get("additionalProperties")
+    if isinstance(inner, dict):
+        yield from fields(cast("Schema", inner), (*path, "*"))
+
+
+FIELDS = dict(fields(load_schema()))
+REQUIRED = {("keys", "*", "hash")}
+
+
+def test_the_schema_is_a_valid_schema() -> None:
+    jsonschema.Draft202012Validator.check_schema(cast("dict[str, Any]", load_schema()))
+
+
+@pytest.mark.parametrize("path", FIELDS, ids=".".join)
+def test_every_field_is_described(path: tuple[str, ...]) -> None:
+    field = FIELDS[path]
+    assert field["title"]
+    assert field["description"].endswith(".")
+    assert ("default" in field) != (path in REQUIRED)
+    assert field["examples"]
+    for example in field["examples"]:
+        jsonschema.validate(
+            example, cast("dict[str, Any]", field), cls=jsonschema.Draft202012Validator
+        )
+    if field.get("default") is not None:
+        jsonschema.validate(
+            field["default"], cast("dict[str, Any]", field), cls=jsonschema.Draft202012Validator
+        )
+
+
+def test_what_comes_later_is_not_in_the_schema() -> None:
+    assert LATER & set(FIELDS) == set()
+
+
+# (path in the schema, struct, its field): the model's default must be the schema's.
+PAIRS = [
+    (("server", "host"), model.Server, "host"),
+    (("server", "port"), model.Server, "port"),
+    (("server", "workers"), model.Server, "workers"),
+    (("server", "data_dir"), model.Server, "data_dir"),
+    (("server", "max_body"), model.Server, "max_body_bytes"),
+    (("server", "request_timeout"), model.Server, "request_timeout_s"),
+    (("server", "shutdown_grace"), model.Server, "shutdown_grace_s"),
+    (("server", "trusted_proxies"), model.Server, "trusted_proxies"),
+    (("server", "cors", "origins"), model.Server, "cors_origins"),
+    (("auth", "require_api_key"), model.Auth, "require_api_key"),
+    (("auth", "dashboard", "require_login"), model.Auth, "require_login"),
+    (("keys", "*", "tags"), model.Key, "tags"),
+    (("keys", "*", "models"), model.Key, "models"),
+    (("keys", "*", "expires"), model.Key, "expires"),
+    (("keys", "*", "roles"), model.Key, "roles"),
+    (("keys", "*", "disabled"), model.Key, "disabled"),
+    (("providers", "*", "allow_private_network"), model.Provider, "allow_private_network"),
+    (("providers", "*", "client"), model.Provider, "client"),
+    (("providers", "*", "strict_models"), model.Provider, "strict_models"),
+    (("providers", "*", "headers"), model.Provider, "headers"),
+    (("providers", "*", "proxy"), model.Provider, "proxy"),
+    (("providers", "*", "connections", "*", "priority"), model.Connection, "priority"),
+    (("providers", "*", "connections", "*", "weight"), model.Connection, "weight"),
+    (("providers", "*", "connections", "*", "enabled"), model.Connection, "enabled"),
+    (("providers", "*", "connections", "*", "base_url"), model.Connection, "base_url"),
+    (("providers", "*", "timeout", "connect"), model.Timeouts, "connect_s"),
+    (("providers", "*", "timeout", "first_byte"), model.Timeouts, "first_byte_s"),
+    (("providers", "*", "timeout", "idle"), model.Timeouts, "idle_s"),
+    (("providers", "*", "tls", "ca_file"), model.Tls, "ca_file"),
+    (("providers", "*", "tls", "insecure_skip_verify"), model.Tls, "insecure_skip_verify"),
+    (("providers", "*", "models", "*", "kind"), model.Model, "kind"),
+    (("providers", "*", "models", "*", "context_window"), model.Model, "context_window"),
+    (("providers", "*", "models", "*", "capabilities"), model.Model, "capabilities"),
+    (("settings", "proxy"), model.Settings, "proxy"),
+    (("usage", "retention"), model.Usage, "retention_s"),
+    (("usage", "session", "header"), model.SessionRule, "header"),
+    (("usage", "session", "idle"), model.SessionRule, "idle_s"),
+    (("reload", "watch"), model.Reload, "watch"),
+    (("reload", "debounce"), model.Reload, "debounce_s"),
+]
+
+
+@pytest.mark.parametrize(("path", "struct", "name"), PAIRS, ids=[".".join(p) for p, _, _ in PAIRS])
+def test_defaults_agree_with_the_model(
+    path: tuple[str, ...], struct: type[msgspec.Struct], name: str
+) -> None:
+    (field,) = (field for field in msgspec.structs.fields(struct) if field.name == name)
+    default = field.default
+    if default is msgspec.NODEFAULT:
+        default = field.default_factory() if callable(field.default_factory) else None
+    said = FIELDS[path].get("default")
+    if name.endswith("_s") and isinstance(said, str):
+        assert parse_duration(said) == default
+    elif name.endswith("_bytes") and isinstance(said, str):
+        assert parse_size(said) == default
+    elif isinstance(said, list):
+        assert tuple(cast("list[object]", said)) == default
+    else:
+        assert said == default
+
+
+def test_choices_agree_with_the_model() -> None:
+    roles = FIELDS[("keys", "*", "roles")]["items"]["enum"]
+    assert tuple(roles) == model.Role.__args__  # pyright: ignore[reportAttributeAccessIssue] -- a Literal's choices
+    kinds = FIELDS[("providers", "*", "models", "*", "kind")]["enum"]
+    assert tuple(kinds) == model.ModelKind.__args__  # pyright: ignore[reportAttributeAccessIssue] -- as above
+
+
+def test_the_defaults_of_an_empty_file_are_the_models() -> None:
+    config = check_text("version: 1\n").config
+    assert config is not None
+    plain = msgspec.structs.replace(
+        config,
+        server=msgspec.structs.replace(config.server, data_dir=model.Server().data_dir),
+        positions={},
+    )
+    assert config.server.data_dir == "/.omniroute"
+    assert plain == Config()
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        ("prot: 1", 'unknown key "prot"', None),
+        ("server: {prot: 1}", 'unknown key "prot"', 'did you mean "port"?'),
+        (
+            "aliases: {a: b}",
+            'this version does not have "aliases" yet',
+            "remove it; a newer version of OmniRoute may know it",
+        ),
+        ("reload: {watch: on}", 'expected true or false, not "on"', "write true or false; yes, no"),
+        ("server: {port: '80'}", 'expected a whole number, not "80"', "remove the quotes"),
+        ("server: {port: 8.5}", "expected a whole number, not 8.5", "for example 8080"),
+        ("server: {port: 65536}", "65536 is too large; the most is 65535", None),
+        ("server: {port: -1}", "-1 is too small; the least is 0", "for example 8080"),
+        ("server: {host: 1}", "expected text, not 1", 'write it in quotes: "1"'),
+        ("server: {host: ''}", "the text is empty", "for example 0.0.0.0"),
+        ("server: {host: }", "expected text, not nothing", "the key has no value"),
+        ("server: {max_body: 32M}", '"32M" is not a size', "for example 512KiB or 32MiB"),
+        ("server: {workers: many}", '"many" does not fit here', "a number, or auto"),
+        (
+            "server: {trusted_proxies: 10.0.0.0/8}",
+            'expected a list, not "10.0.0.0/8"',
+            "write it as a list: [10.0.0.0/8]",
+        ),
+        (
+            "server: {trusted_proxies: [a/1, a/1]}",
+            "the list holds the same entry twice",
+            "remove one of the two",
+        ),
+        ("providers: [echo]", "expected a map, not a list", "write `name: …` entries"),
+        ("version: 2", "2 is not 1", None),
+        ('"server\\n": {}', 'unknown key "server"', 'did you mean "server"?'),
+    ],
+)
+def test_errors_say_what_is_expected(text: str, message: str, hint: str | None) -> None:
+    finding = next(
+        item for item in check_text(text + "\n").diagnostics if item.code not in ("OR520", "OR401")
+    )
+    assert finding.message == message
+    if hint is None:
+        assert finding.hint is None or finding.hint.startswith("known here")
+    else:
+        assert finding.hint is not None
+        assert finding.hint.startswith(hint)
+
+
+def test_all_errors_come_at_once_and_stand_at_their_place() -> None:
+    checked = check_text(
+        f"""\
+server:
+  prot: 1
+  port: x
+keys:
+  ci:
+    hash: sha256:{HASH_A}
+    roles: [admin, root]
+  a/b: {{hash: sha256:{HASH_A[:-1]}}}
+  none: {{}}
+providers:
+  echo: {{preset: echo, client: slow}}
+auth: {{require_api_key: true}}
+"""
+    )
+    assert found(checked) == [
+        "2:3 OR201",
+        "3:9 OR203",
+        "7:20 OR204",
+        "8:3 OR207",
+        "8:15 OR205",
+        "9:3 OR202",
+        "11:32 OR204",
+    ]
+
+
+def test_a_final_line_end_does_not_slip_through_a_pattern() -> None:
+    checked = check_text('providers: {"echo\\n": {preset: echo}}\n')
+    assert "1:13 OR207" in found(checked)
+
+
+def test_suggestions_are_near_or_the_short_list() -> None:
+    assert suggest("opnai", ["openai", "anthropic"]) == 'did you mean "openai"?'
+    assert suggest("x", ["b", "a"]) == "known here: a, b"
+    assert suggest("x", [f"name{n}" for n in range(20)]) is None
