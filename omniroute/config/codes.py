@@ -60,21 +60,5 @@ def render_code(code: Code) -> str:
     )
 
 
-def render_reference() -> str:
-    """docs/diagnostics.md."""
-    parts = [
-        "# Diagnostics\n\n"
-        "Every finding of `omniroute check` has a code. Codes are stable; messages may change.\n"
-        "`omniroute explain CODE` prints one of these entries. Generated from "
-        "`omniroute/config/codes.yaml`\nby `python -m omniroute.config.reference`.\n"
-    ]
-    parts += [
-        f"\n## {code.id}\n\n**{code.title}** ({code.severity}, `{code.name}`)\n\n{code.meaning}\n\n"
-        f"Wrong:\n\n```yaml\n{code.wrong}```\n\nRight:\n\n```yaml\n{code.right}```\n"
-        for code in load_codes().values()
-    ]
-    return "".join(parts)
-
-
 def _indented(text: str) -> str:
     return "".join(f"    {line}\n" if line else "\n" for line in text.splitlines())

@@ -28,8 +28,18 @@ def fields(schema: Schema, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[s
         yield from fields(cast("Schema", inner), (*path, "*"))
 
 
+def required(schema: Schema, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Every field that an entry cannot go without; such a field has no default."""
+    yield from ((*path, name) for name in cast("list[str]", schema.get("required", [])))
+    for name, field in cast("Mapping[str, Schema]", schema.get("properties", {})).items():
+        yield from required(field, (*path, name))
+    inner = schema.get("additionalProperties")
+    if isinstance(inner, dict):
+        yield from required(cast("Schema", inner), (*path, "*"))
+
+
 FIELDS = dict(fields(load_schema()))
-REQUIRED = {("keys", "*", "hash")}
+REQUIRED = set(required(load_schema()))
 
 
 def test_the_schema_is_a_valid_schema() -> None:
@@ -145,8 +155,8 @@ def test_the_defaults_of_an_empty_file_are_the_models() -> None:
         ("prot: 1", 'unknown key "prot"', None),
         ("server: {prot: 1}", 'unknown key "prot"', 'did you mean "port"?'),
         (
-            "aliases: {a: b}",
-            'this version does not have "aliases" yet',
+            "git: {ref: main}",
+            'this version does not have "git" yet',
             "remove it; a newer version of OmniRoute may know it",
         ),
         ("reload: {watch: on}", 'expected true or false, not "on"', "write true or false; yes, no"),
