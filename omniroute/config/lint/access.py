@@ -154,9 +154,14 @@ def _public_names(facts: Facts) -> frozenset[str]:
 
 
 def _can_match(facts: Facts, glob: str, names: frozenset[str]) -> bool:
-    if glob in names or any(fnmatchcase(name, glob) for name in names):
+    if glob in names:
         return True
     provider, slash, _ = glob.partition("/")
+    open_provider = facts.config.providers.get(provider)
+    if open_provider is not None and not open_provider.strict_models:
+        return True
+    if any(fnmatchcase(name, glob) for name in names):
+        return True
     if not slash:
         # `gpt-*` may mean undeclared models of an open provider only through a wildcard up front.
         return "*" in provider[:1] and bool(facts.names("providers"))

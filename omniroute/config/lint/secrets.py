@@ -11,7 +11,7 @@ from omniroute.base.secret import Secret
 from omniroute.config.diagnostics import Diagnostic, Path, error, warning
 from omniroute.config.lint.facts import Facts
 from omniroute.config.refs import EnvRef, RefSyntaxError, has_refs, parse_refs
-from omniroute.config.yamltree import Map, Scalar, walk
+from omniroute.config.yamltree import Map, Scalar, texts, walk
 
 # Beginnings that vendors give to their credentials; long enough tails not to hit ordinary words.
 _RECOGNISED: Final = re.compile(
@@ -27,6 +27,8 @@ _MIN_MASKED: Final = 8  # shorter ones are dummies such as "ollama"; masking the
 
 
 def recognised_secret(facts: Facts) -> Iterator[Diagnostic]:
+    if not any(_RECOGNISED.search(text) for text in texts(facts.declared)):
+        return  # the usual case, without the cost of paths
     for path, _mark, node in walk(facts.declared):
         if isinstance(node, Scalar) and isinstance(node.value, str):
             found = _RECOGNISED.search(node.value)
@@ -58,9 +60,8 @@ def literal_secrets(root: Map) -> tuple[Secret, ...]:
     found: set[str] = set()
     for path, node in _credentials(root):
         found.update(_literal_part(path, str(node.value)))
-    for _path, _mark, node in walk(root):
-        if isinstance(node, Scalar) and isinstance(node.value, str):
-            found.update(match[0] for match in _RECOGNISED.finditer(node.value))
+    for text in texts(root):
+        found.update(match[0] for match in _RECOGNISED.finditer(text))
     long_enough = (text for text in found if len(text) >= _MIN_MASKED)
     return tuple(Secret(text) for text in sorted(long_enough, key=len, reverse=True))
 
@@ -72,13 +73,15 @@ def mask_recognised(text: str) -> str:
 
 def _credentials(root: Map) -> Iterator[tuple[Path, Scalar]]:
     """Scalars in the fields that are meant for credentials."""
-    for path, _mark, node in walk(root):
-        if not isinstance(node, Scalar) or not isinstance(node.value, str) or len(path) < 2:
-            continue
-        name, parent = str(path[-1]), path[-2]
-        in_header = parent == "headers" and name.lower() in _SECRET_HEADERS
-        if in_header or (name in ("api_key", "proxy") and path[0] in ("providers", "settings")):
-            yield path, node
+    for section in ("providers", "settings"):
+        start = root.get(section)
+        for path, _mark, node in walk(start, (section,)) if start is not None else ():
+            if not isinstance(node, Scalar) or not isinstance(node.value, str) or len(path) < 2:
+                continue
+            name, parent = str(path[-1]), path[-2]
+            in_header = parent == "headers" and name.lower() in _SECRET_HEADERS
+            if in_header or name in ("api_key", "proxy"):
+                yield path, node
 
 
 def _literal_part(path: Path, text: str) -> tuple[str, ...]:
