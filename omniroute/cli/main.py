@@ -9,6 +9,7 @@ import click
 from omniroute.cli.admin import init_command, keys_group
 from omniroute.cli.check import check_command, explain_command
 from omniroute.cli.dryrun import test_command
+from omniroute.cli.route import route_command
 from omniroute.cli.serve import serve
 from omniroute.cli.shell import completion_command, version_command
 from omniroute.cli.usage import sql_command
@@ -27,6 +28,7 @@ cli.add_command(keys_group)
 cli.add_command(init_command)
 cli.add_command(sql_command)
 cli.add_command(test_command)
+cli.add_command(route_command)
 cli.add_command(version_command)
 cli.add_command(completion_command)
 

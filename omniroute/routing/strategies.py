@@ -89,15 +89,16 @@ def least_used(options: list[Option], turn: Turn) -> list[Option]:
 
 def cost_optimized(options: list[Option], turn: Turn) -> list[Option]:
     """Cheapest for this request first; unknown prices last."""
-    return sorted(options, key=lambda option: cost_nanousd(option.group[0], turn))
+    tokens_in, tokens_out = turn.input_tokens, turn.output_tokens
+    return sorted(options, key=lambda option: cost_nanousd(option.group[0], tokens_in, tokens_out))
 
 
-def cost_nanousd(candidate: Candidate, turn: Turn) -> float:
+def cost_nanousd(candidate: Candidate, input_tokens: int, output_tokens: int) -> float:
     """Price times expected tokens; infinite when the price of either direction is unknown."""
     price_in, price_out = candidate.input_nanousd, candidate.output_nanousd
-    if price_in is None or (price_out is None and turn.output_tokens):
+    if price_in is None or (price_out is None and output_tokens):
         return math.inf
-    return (price_in * turn.input_tokens + (price_out or 0) * turn.output_tokens) / 1e6
+    return (price_in * input_tokens + (price_out or 0) * output_tokens) / 1e6
 
 
 def fill_first(options: list[Option], turn: Turn) -> list[Option]:
@@ -162,7 +163,8 @@ def auto(options: list[Option], turn: Turn) -> list[Option]:
     if len(options) < 2:
         return options
     find = turn.live.models.get
-    costs = [cost_nanousd(option.group[0], turn) for option in options]
+    tokens_in, tokens_out = turn.input_tokens, turn.output_tokens
+    costs = [cost_nanousd(option.group[0], tokens_in, tokens_out) for option in options]
     loads = [load(option, turn) for option in options]
     cheapest, fastest = min(costs), min(loads)
     scores: list[float] = []

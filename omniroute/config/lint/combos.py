@@ -128,7 +128,8 @@ def weaker_fallback(facts: Facts) -> Iterator[Diagnostic]:
         if first is None:
             continue
         for target, path in rows[1:]:
-            model = _declared(names, target.model)
+            # With a condition the author has said for which requests it is meant.
+            model = _declared(names, target.model) if target.when is None else None
             losses = _losses(first, model) if model is not None else []
             if losses:
                 yield warning(
