@@ -36,14 +36,23 @@ class Dialer:
     def __init__(self, options: TransportOptions, resolver: Resolver) -> None:
         self._options = options
         self._resolver = resolver
-        self._proxy = None if options.proxy is None else parse_proxy(options.proxy)
+        self._proxy: Proxy | None = None
         self._contexts: dict[Tls, ssl.SSLContext] = {}
 
     def forward_headers(self, origin: Origin) -> tuple[tuple[str, str], ...] | None:
-        """For plain http through an HTTP proxy, which takes whole URLs; None otherwise."""
-        if self._proxy is None or self._proxy.scheme == "socks5" or origin.scheme == "https":
+        """For plain http through an HTTP proxy, which takes whole URLs; None otherwise.
+
+        Raises UpstreamConnectError when the proxy's URL cannot be used.
+        """
+        proxy = self._via()
+        if proxy is None or proxy.scheme == "socks5" or origin.scheme == "https":
             return None
-        return _basic(self._proxy)
+        return _basic(proxy)
+
+    def _via(self) -> Proxy | None:
+        if self._proxy is None and self._options.proxy is not None:
+            self._proxy = parse_proxy(self._options.proxy)
+        return self._proxy
 
     async def dial(self, origin: Origin, connect_s: float, deadline: float | None) -> Connection:
         """A connection ready for `send`.
@@ -57,9 +66,10 @@ class Dialer:
             at, late = deadline, timeout_error("total", 0)
         try:
             async with asyncio.timeout_at(at):
-                if self._proxy is None:
+                proxy = self._via()
+                if proxy is None:
                     return await self._direct(origin, at)
-                return await self._proxied(origin, self._proxy, at)
+                return await self._proxied(origin, proxy, at)
         except TimeoutError:
             raise late from None
 

@@ -56,12 +56,14 @@ class HttpxTransport:
     def __init__(self, options: TransportOptions, resolver: Resolver) -> None:
         self._options = options
         self._resolver = resolver
-        self._proxy = None if options.proxy is None else parse_proxy(options.proxy)
+        self._proxy: Proxy | None = None
         self._context: ssl.SSLContext | None = None
         self._pools: dict[tuple[str, str], _Pool] = {}
 
     async def open(self, request: UpstreamRequest, bounds: Bounds) -> HttpxExchange:
         origin, target = split_url(request.url)
+        if self._proxy is None and self._options.proxy is not None:
+            self._proxy = parse_proxy(self._options.proxy)
         if self._context is None:
             self._context = await asyncio.to_thread(build_context, self._options.tls)
         loop = asyncio.get_running_loop()
@@ -92,10 +94,17 @@ class HttpxTransport:
         for left, host in zip(range(len(hosts) - 1, -1, -1), hosts, strict=True):
             pool = await self._pool(origin.host, host)
             try:
-                return await _exchange(pool, _build(request, origin, target, host, bounds), bounds)
+                exchange = await _exchange(
+                    pool, _build(request, origin, target, host, bounds), bounds
+                )
             except UpstreamConnectError:
                 if not left:
                     raise
+                continue
+            if exchange.status == 407 and self._proxy is not None:
+                await exchange.close()
+                raise UpstreamConnectError("the proxy does not accept the credentials (407)")
+            return exchange
         raise UpstreamConnectError(f"{origin.host} has no address")
 
     async def _addresses(self, origin: Origin, bounds: Bounds) -> tuple[str, ...]:
@@ -203,9 +212,6 @@ async def _exchange(pool: _Pool, request: httpx.Request, bounds: Bounds) -> Http
         await response.aclose()
         await pool.release()
         raise
-    if exchange.status == 407:
-        await exchange.close()
-        raise UpstreamConnectError("the proxy does not accept the credentials (407)")
     return exchange
 
 

@@ -23,7 +23,8 @@ class TransportPool:
     def get(self, options: TransportOptions) -> Transport:
         """The transport for `options`; equal options share one, and its connections.
 
-        Raises UpstreamConnectError when the options cannot work (a malformed proxy URL).
+        Never raises: options that cannot work (a missing CA file, a malformed proxy URL) fail when
+        an exchange is opened, as any other reason not to connect.
         """
         transport = self._transports.get(options)
         if transport is None:

@@ -74,7 +74,10 @@ def choose_proxy(
     for level in (connection, provider, settings):
         if level:
             return None if level.reveal() == DIRECT else level
-    origin, _ = split_url(url)
+    try:
+        origin, _ = split_url(url)
+    except UpstreamConnectError:
+        return None  # not a URL to connect to: `open` says so, or it is the echo provider's
     for name in (f"{origin.scheme}_proxy", "all_proxy"):
         value = environment.get(name) or environment.get(name.upper())
         if value:

@@ -221,6 +221,13 @@ async def test_what_a_socks_proxy_cannot_reach_is_a_connect_error(pool: Transpor
             await fetch(pool, options, f"http://models.example:{gone.port}/")
 
 
+async def test_an_unusable_proxy_url_fails_when_it_is_used(
+    pool: TransportPool, options: TransportOptions
+) -> None:
+    with pytest.raises(UpstreamConnectError, match="proxy"):
+        await fetch(pool, through(options, "ftp://sk-word@h"), "https://models.example/")
+
+
 async def test_a_proxy_that_is_away_is_a_connect_error(
     pool: TransportPool, options: TransportOptions
 ) -> None:

@@ -61,6 +61,10 @@ def test_no_proxy_exempts_names_networks_and_ports(url: str, expected: str | Non
     assert chosen(url, None, None, None) == expected
 
 
+def test_what_is_no_http_url_has_no_proxy() -> None:
+    assert chosen("echo:", None, None, None) is None
+
+
 def test_a_star_exempts_everything_but_what_the_configuration_says() -> None:
     environment = {"all_proxy": "socks5://env:1", "no_proxy": "*"}
     url = "https://api.example/"

@@ -1,0 +1,104 @@
+"""What only our own client promises: how it keeps connections and what it knows of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from omniroute.errors import UpstreamCutError
+from omniroute.upstream.client import Bounds, UpstreamRequest
+from omniroute.upstream.fast import FastTransport
+from omniroute.upstream.guard import Resolver
+from omniroute.upstream.http1 import render_head
+from omniroute.upstream.options import TransportOptions
+from tests.scripted import CUT, Recorded, Script, respond, scripted_upstream
+
+BOUNDS = Bounds(connect_s=5, first_byte_s=5, idle_s=5)
+
+
+def make_transport() -> FastTransport:
+    return FastTransport(TransportOptions(allow_private_network=True), Resolver())
+
+
+async def fetch(transport: FastTransport, url: str, body: bytes = b"{}") -> bytes:
+    request = UpstreamRequest(method="POST", url=url, headers=(), body=body)
+    exchange = await transport.open(request, BOUNDS)
+    answer = b""
+    while data := await exchange.read():
+        answer += data
+    await exchange.close()
+    return answer
+
+
+async def test_the_answer_to_one_request_never_reaches_another() -> None:
+    """Bytes after the end of an answer close the connection instead of waiting for the next."""
+
+    def script(request: Recorded) -> Script:
+        answer = respond(request.body)
+        return [answer + answer] if request.connection == 0 else [answer]
+
+    transport = make_transport()
+    async with scripted_upstream(script) as up:
+        assert [await fetch(transport, up.url, b"1"), await fetch(transport, up.url, b"2")] == [
+            b"1",
+            b"2",
+        ]
+    assert [got.connection for got in up.requests] == [0, 1]
+    await transport.close()
+
+
+@pytest.mark.parametrize(
+    ("stated", "connections"),
+    [("timeout=30", [0, 0]), ("timeout=1, max=5", [0, 1]), ("max=5", [0, 0])],
+)
+async def test_a_connection_is_not_kept_longer_than_the_server_says(
+    stated: str, connections: list[int]
+) -> None:
+    transport = make_transport()
+    async with scripted_upstream([respond(headers=(("keep-alive", stated),))]) as up:
+        for _ in connections:
+            await fetch(transport, up.url)
+    assert [got.connection for got in up.requests] == connections
+    await transport.close()
+
+
+async def test_connection_close_is_obeyed() -> None:
+    transport = make_transport()
+    async with scripted_upstream([respond(headers=(("connection", "close"),))]) as up:
+        for _ in range(2):
+            await fetch(transport, up.url)
+    assert [got.connection for got in up.requests] == [0, 1]
+    await transport.close()
+
+
+async def test_a_request_that_was_sent_is_never_repeated() -> None:
+    """A kept connection that dies with the request on it: nobody can know what was done."""
+
+    def script(request: Recorded) -> Script:
+        return [CUT] if len(up.requests) == 2 else [respond(b"x")]
+
+    transport = make_transport()
+    async with scripted_upstream(script) as up:
+        await fetch(transport, up.url)
+        with pytest.raises(UpstreamCutError):
+            await fetch(transport, up.url)
+        assert await fetch(transport, up.url) == b"x"
+    assert [got.connection for got in up.requests] == [0, 0, 1]
+    await transport.close()
+
+
+def test_a_head_is_complete() -> None:
+    given = (("Host", "evil"), ("Content-Length", "9"), ("User-Agent", "mine"), ("X-A", "ü"))
+    assert render_head("POST", "/x", given, host="h:1", body_bytes=2).decode() == (
+        "POST /x HTTP/1.1\r\nhost: h:1\r\nUser-Agent: mine\r\nX-A: ü\r\n"
+        "accept-encoding: identity\r\naccept: */*\r\ncontent-length: 2\r\n\r\n"
+    )
+
+
+def test_a_get_has_no_length() -> None:
+    assert b"content-length" not in render_head("GET", "/", (), host="h", body_bytes=0)
+
+
+@pytest.mark.parametrize("value", ["a\r\nb: c", "a\nb", "a\rb", "a\0"])
+def test_a_value_with_a_line_break_is_refused(value: str) -> None:
+    with pytest.raises(ValueError, match="line break"):
+        render_head("GET", "/", (("x", value),), host="h", body_bytes=0)
