@@ -70,32 +70,44 @@ class Meter:
         self.budget = budget
         self.mark = mark
         self._prefix = "|".join(("budget", budget.id, *budget.scope))
-        self._period: Period | None = None
+        self._period = Period("", 0.0, 0.0)
+        self._counter = ""
+        self._expires_at_s: float | None = None
 
     def period(self, now: datetime) -> Period:
-        now_s = now.timestamp()
-        period = self._period
-        if period is None or not period.start_s <= now_s < period.end_s:
-            period = self._period = period_of(self.budget, now)
-        return period
+        self._enter(now, now.timestamp())
+        return self._period
 
     def counter(self, now: datetime) -> str:
         """The store's key for the current period."""
-        return f"{self._prefix}|{self.period(now).name}"
+        self._enter(now, now.timestamp())
+        return self._counter
 
     def expires_at_s(self, now: datetime) -> float | None:
-        end_s = self.period(now).end_s
-        return None if end_s == _TOTAL.end_s else end_s + _KEEP_S
+        """When the current period's counter may be forgotten."""
+        self._enter(now, now.timestamp())
+        return self._expires_at_s
 
-    def take(self, cost_nanousd: int, now: datetime, *, lifted: bool) -> BudgetTake:
+    def take(self, cost_nanousd: int, now: datetime, now_s: float, *, lifted: bool) -> BudgetTake:
+        """`now_s` is `now` again, as the caller needs it for all its meters."""
+        self._enter(now, now_s)
+        budget = self.budget
         return BudgetTake(
-            key=self.counter(now),
-            owner=self.budget.id,
-            limit_nanousd=self.budget.limit_nanousd,
+            key=self._counter,
+            owner=budget.id,
+            limit_nanousd=budget.limit_nanousd,
             cost_nanousd=cost_nanousd,
-            enforce=self.budget.action != "warn" and not lifted,
-            expires_at_s=self.expires_at_s(now),
+            enforce=budget.action != "warn" and not lifted,
+            expires_at_s=self._expires_at_s,
         )
+
+    def _enter(self, now: datetime, now_s: float) -> None:
+        period = self._period
+        if period.start_s <= now_s < period.end_s:
+            return
+        period = self._period = period_of(self.budget, now)
+        self._counter = f"{self._prefix}|{period.name}"
+        self._expires_at_s = None if period == _TOTAL else period.end_s + _KEEP_S
 
 
 class BudgetBook:
@@ -127,6 +139,9 @@ class BudgetBook:
                     self._by_model.append(meter)
                 case _:
                     self._general.append(meter)
+
+    def __bool__(self) -> bool:
+        return bool(self.meters)
 
     def of_caller(self, caller: Caller) -> list[Meter]:
         """The budgets that do not depend on where the request goes."""

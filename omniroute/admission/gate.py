@@ -20,7 +20,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from omniroute.admission.budget import BudgetBook, refuse_budget
+from omniroute.admission.budget import BudgetBook, Meter, refuse_budget
 from omniroute.admission.forwarded import compile_trusted
 from omniroute.admission.ipfilter import IpRules, NetworkMap
 from omniroute.admission.keys import KeyIndex, authorize, compile_keys, may_use
@@ -31,6 +31,7 @@ from omniroute.admission.values import (
     Admit,
     Caller,
     Decision,
+    LimitRule,
     Refuse,
     RequestFacts,
     Surface,
@@ -55,6 +56,8 @@ class AdmissionPlan(Struct, frozen=True, kw_only=True):
     set_fields: Mapping[str, Any]
     """What the settings set in every request alike."""
     thinking: ThinkingBudget
+    limits: Mapping[str, LimitRule]
+    """Of keys, by id."""
     positions: Mapping[tuple[str | int, ...], Mark]
 
 
@@ -72,6 +75,11 @@ def compile_admission(config: Config) -> AdmissionPlan:
         book=BudgetBook(config.budgets, positions),
         set_fields=prompt_fields(config.settings.system_prompt),
         thinking=config.settings.thinking_budget,
+        limits={
+            key.id: rule
+            for key in config.keys.values()
+            if (rule := key_limit(key, positions.get(("keys", key.id)))) is not None
+        },
         positions=positions,
     )
 
@@ -90,7 +98,6 @@ def decide(plan: AdmissionPlan, facts: RequestFacts, now: datetime) -> Decision:
     refusal = authorize(caller, "inference")
     if refusal is not None:
         return refusal
-    key_mark = plan.positions.get(("keys", caller.key_id)) if caller.key_id else None
     if not may_use(caller, facts.requested or facts.model, facts.model):
         return Refuse(
             error=RequestError(
@@ -100,9 +107,9 @@ def decide(plan: AdmissionPlan, facts: RequestFacts, now: datetime) -> Decision:
                 code="model_not_allowed",
             ),
             decided_by=f"key:{caller.key_id}",
-            mark=key_mark,
+            mark=plan.positions.get(("keys", caller.key_id or "")),
         )
-    own = key_limit(caller, key_mark)
+    own = plan.limits.get(caller.key_id) if caller.key_id is not None else None
     admit = Admit(
         caller=caller,
         model=facts.model,
@@ -129,16 +136,26 @@ def claim(
     where no price is known: what cannot be priced cannot be held by a budget, which lint warns of.
     """
     output = DEFAULT_OUTPUT_TOKENS if output_tokens is None else output_tokens
-    meters = plan.book.of_caller(admit.caller) + plan.book.of_target(provider, model)
+    book = plan.book
+    meters = [*book.of_caller(admit.caller), *book.of_target(provider, model)] if book else []
     if not meters and not admit.limits:
         return _NOTHING
     return Claim(
         windows=window_takes(admit.limits, input_tokens=input_tokens, output_tokens=output),
         slots=slot_takes(admit.limits),
-        budgets=tuple(
-            meter.take(cost_nanousd, now, lifted=meter.budget.id in admit.lifted)
+        budgets=_budget_takes(meters, admit, cost_nanousd, now),
+    )
+
+
+def _budget_takes(
+    meters: list[Meter], admit: Admit, cost_nanousd: int, now: datetime
+) -> tuple[BudgetTake, ...]:
+    now_s = now.timestamp()
+    return tuple(
+        [
+            meter.take(cost_nanousd, now, now_s, lifted=meter.budget.id in admit.lifted)
             for meter in meters
-        ),
+        ]
     )
 
 
@@ -161,12 +178,7 @@ def claim_target(
     meters = plan.book.of_target(provider, model)
     if not meters:
         return _NOTHING
-    return Claim(
-        budgets=tuple(
-            meter.take(cost_nanousd, now, lifted=meter.budget.id in admit.lifted)
-            for meter in meters
-        )
-    )
+    return Claim(budgets=_budget_takes(meters, admit, cost_nanousd, now))
 
 
 def after_shortage(

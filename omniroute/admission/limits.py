@@ -3,34 +3,66 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
-from omniroute.admission.values import Caller, LimitRule, Refuse, RequestFacts
-from omniroute.config.model import Mark, Policy
+from msgspec.structs import replace
+
+from omniroute.admission.values import LimitRule, Refuse, RequestFacts
+from omniroute.config.model import Key, KeyRateLimit, Mark, Policy
 from omniroute.errors import RequestError
 from omniroute.state.store import Shortage, SlotTake, WindowTake
 
 
-def key_limit(caller: Caller, mark: Mark | None) -> LimitRule | None:
-    """The limit that a key declares for itself."""
-    key = caller.key
-    if key is None:
-        return None
+def key_limit(key: Key, mark: Mark | None) -> LimitRule | None:
+    """The limit that a key declares for itself; made once per snapshot."""
     limit = key.rate_limit
     if limit.requests is None and limit.tokens is None and not limit.concurrent:
         return None
-    return LimitRule(owner=f"key:{key.id}", bucket=f"key:{key.id}", limit=limit, mark=mark)
+    return limit_rule(f"key:{key.id}", f"key:{key.id}", limit, mark)
 
 
-def policy_limit(policy: Policy, facts: RequestFacts, mark: Mark | None) -> LimitRule:
+def policy_limit(policy: Policy, facts: RequestFacts, mark: Mark | None) -> LimitRule | None:
     """A policy's limit, shared by all it applies to, or counted per key or per address."""
-    assert policy.limit is not None  # noqa: S101 - the caller has looked
+    if policy.limit is None:
+        return None
     owner = f"policy:{policy.id}"
     bucket = {
         "all": owner,
         "key": f"{owner}|{facts.caller.key_id or ''}",
         "ip": f"{owner}|{facts.ip}",
     }[policy.per]
-    return LimitRule(owner=owner, bucket=bucket, limit=policy.limit, mark=mark)
+    return limit_rule(owner, bucket, policy.limit, mark)
+
+
+def limit_rule(owner: str, bucket: str, limit: KeyRateLimit, mark: Mark | None) -> LimitRule:
+    return LimitRule(
+        owner=owner,
+        bucket=bucket,
+        limit=limit,
+        mark=mark,
+        requests=_window(owner, bucket, "requests", limit.requests),
+        tokens=_window(owner, bucket, "tokens", limit.tokens),
+        slot=(
+            SlotTake(key=f"{bucket}|concurrent", owner=owner, limit=limit.concurrent)
+            if limit.concurrent
+            else None
+        ),
+    )
+
+
+def _window(
+    owner: str, bucket: str, unit: Literal["requests", "tokens"], rate: tuple[int, float] | None
+) -> WindowTake | None:
+    if rate is None:
+        return None
+    return WindowTake(
+        key=f"{bucket}|{unit}|{rate[1]:g}",
+        owner=owner,
+        unit=unit,
+        limit=rate[0],
+        window_s=rate[1],
+        cost=1,
+    )
 
 
 def window_takes(
@@ -43,40 +75,19 @@ def window_takes(
     """
     takes = list[WindowTake]()
     for rule in rules:
-        if rule.limit.requests is not None:
-            amount, window_s = rule.limit.requests
-            takes.append(
-                WindowTake(
-                    key=f"{rule.bucket}|requests|{window_s:g}",
-                    owner=rule.owner,
-                    unit="requests",
-                    limit=amount,
-                    window_s=window_s,
-                    cost=1,
-                )
-            )
-        if rule.limit.tokens is not None:
-            amount, window_s = rule.limit.tokens
+        if rule.requests is not None:
+            takes.append(rule.requests)
+        tokens = rule.tokens
+        if tokens is not None:
             cost = input_tokens + output_tokens
-            takes.append(
-                WindowTake(
-                    key=f"{rule.bucket}|tokens|{window_s:g}",
-                    owner=rule.owner,
-                    unit="tokens",
-                    limit=amount,
-                    window_s=window_s,
-                    cost=amount if input_tokens <= amount < cost else cost,
-                )
-            )
+            if input_tokens <= tokens.limit < cost:
+                cost = tokens.limit
+            takes.append(replace(tokens, cost=cost))
     return tuple(takes)
 
 
 def slot_takes(rules: tuple[LimitRule, ...]) -> tuple[SlotTake, ...]:
-    return tuple(
-        SlotTake(key=f"{rule.bucket}|concurrent", owner=rule.owner, limit=rule.limit.concurrent)
-        for rule in rules
-        if rule.limit.concurrent
-    )
+    return tuple([rule.slot for rule in rules if rule.slot is not None])
 
 
 def refuse_limit(shortage: Shortage, mark: Mark | None) -> Refuse:
@@ -88,12 +99,12 @@ def refuse_limit(shortage: Shortage, mark: Mark | None) -> Refuse:
         retry_after_s = 1.0 if retry_after_s is None else retry_after_s
     elif isinstance(take, WindowTake):
         message = (
-            f"limit of {take.limit} {take.unit} per {_window(take.window_s)} reached ({take.owner})"
+            f"limit of {take.limit} {take.unit} per {_named(take.window_s)} reached ({take.owner})"
         )
         if take.cost > take.limit:
             message = (
                 f"the request needs about {take.cost} tokens, the limit is {take.limit} per "
-                f"{_window(take.window_s)} ({take.owner})"
+                f"{_named(take.window_s)} ({take.owner})"
             )
     else:
         raise TypeError(take)
@@ -109,6 +120,6 @@ def refuse_limit(shortage: Shortage, mark: Mark | None) -> Refuse:
     )
 
 
-def _window(seconds: float) -> str:
+def _named(seconds: float) -> str:
     named = {1.0: "second", 60.0: "minute", 3600.0: "hour", 86400.0: "day"}
     return named.get(seconds, f"{seconds:g} seconds")

@@ -89,7 +89,7 @@ def context_of(facts: RequestFacts, model: str, now: datetime) -> dict[str, Any]
             "hour": now.hour,
             "minute": now.minute,
             "weekday": now.isoweekday(),
-            "date": f"{now.year:04}-{now.month:02}-{now.day:02}",
+            "date": now.isoformat()[:10],
         },
         "usage": {"input_tokens_estimate": facts.input_tokens_estimate},
     }
@@ -108,8 +108,11 @@ def decide_policies(
     for policy in policies:
         source = policy.source
         try:
-            if policy.when is not None and not is_true(policy.when(context)):
-                continue
+            if policy.when is not None:
+                holds = policy.when(context)
+                # Nearly every rule ends here, so the usual answers are told apart first.
+                if holds is False or holds is None or not is_true(holds):
+                    continue
             match source.action:
                 case "deny":
                     return _refusal(policy, source.message or f"denied by policy {source.id!r}")
@@ -132,8 +135,9 @@ def decide_policies(
                         cache = is_true(changes.pop(CACHE_FIELD))
                     set_fields.update(changes)
                 case "limit":
-                    if source.limit is not None:
-                        limits.append(policy_limit(source, facts, policy.mark))
+                    rule = policy_limit(source, facts, policy.mark)
+                    if rule is not None:
+                        limits.append(rule)
                 case "warn":
                     text = source.message or f"policy {source.id!r} applies"
                     warnings.append(Warned(f"policy:{source.id}", text))

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from omniroute.config.model import Key, KeyRateLimit, Mark, ModelKind, Role
 from omniroute.errors import RequestError
+from omniroute.state.store import SlotTake, WindowTake
 
 Surface = Literal["inference", "management"]
 
@@ -59,6 +60,10 @@ class LimitRule(Struct, frozen=True, kw_only=True):
     """Whom the windows are shared with: requests with the same bucket count together."""
     limit: KeyRateLimit
     mark: Mark | None = None
+    requests: WindowTake | None = None
+    tokens: WindowTake | None = None
+    """Its cost is the request's and filled in later."""
+    slot: SlotTake | None = None
 
 
 class Decided(Struct, frozen=True):

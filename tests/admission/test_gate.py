@@ -19,7 +19,7 @@ from omniroute.admission.gate import (
     identify,
 )
 from omniroute.admission.values import Admit, Caller
-from omniroute.config.model import Auth, Budget, IpFilter, KeyRateLimit, Mark, Policy
+from omniroute.config.model import Auth, Budget, IpFilter, Key, KeyRateLimit, Mark, Policy
 from omniroute.state.memory import MemoryStore
 from omniroute.state.store import Claim, Shortage, Taken
 from tests.admission.cases import NOW, admitted, caller, config, facts, key, refused
@@ -28,8 +28,9 @@ USD = 1_000_000_000
 NOW_S = NOW.timestamp()
 
 
-def plan_of(**fields: Any) -> AdmissionPlan:
-    return compile_admission(config(key("ci", models=("smart", "lab/*")), **fields))
+def plan_of(*keys: Key, **fields: Any) -> AdmissionPlan:
+    declared = keys or (key("ci", models=("smart", "lab/*")),)
+    return compile_admission(config(*declared, **fields))
 
 
 def claimed(plan: AdmissionPlan, admit: Admit, **asked: Any) -> Claim:
@@ -85,8 +86,10 @@ def test_with_everything_off_nothing_is_claimed() -> None:
 
 def test_a_claim_holds_all_that_applies() -> None:
     limit = KeyRateLimit(requests=(600, 60.0), tokens=(2_000_000, 86400.0), concurrent=32)
-    who = caller(key("ci", rate_limit=limit, tags={"team": "platform"}))
+    limited = key("ci", rate_limit=limit, tags={"team": "platform"})
+    who = caller(limited)
     plan = plan_of(
+        limited,
         budgets={
             one.id: one
             for one in (
@@ -100,7 +103,7 @@ def test_a_claim_holds_all_that_applies() -> None:
                 budget("bare", "model", "llama"),
                 budget("gpt", "model", "openai/*"),
             )
-        }
+        },
     )
     asked = claimed(plan, admitted(decide(plan, facts(who), NOW)))
     assert [(take.unit, take.limit, take.cost) for take in asked.windows] == [
@@ -177,9 +180,9 @@ async def test_a_refused_limit_says_which_and_when() -> None:
 
 
 def test_an_answer_longer_than_the_window_waits_for_an_empty_one() -> None:
-    who = caller(key("ci", rate_limit=KeyRateLimit(tokens=(1000, 60.0))))
-    plan = plan_of()
-    admit = admitted(decide(plan, facts(who), NOW))
+    limited = key("ci", rate_limit=KeyRateLimit(tokens=(1000, 60.0)))
+    plan = plan_of(limited)
+    admit = admitted(decide(plan, facts(caller(limited)), NOW))
     assert claimed(plan, admit, output_tokens=64_000).windows[0].cost == 1000
     assert claimed(plan, admit, input_tokens=1001).windows[0].cost == 1051
     assert claimed(plan, admit, output_tokens=None).windows[0].cost == 1000
