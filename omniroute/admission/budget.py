@@ -166,6 +166,36 @@ class BudgetBook:
         return found
 
 
+class Spend(Struct, frozen=True, kw_only=True):
+    """One answered request as the ledger remembers it."""
+
+    at: datetime
+    key_id: str | None
+    tags: Mapping[str, str]
+    provider: str
+    model: str
+    """Without the provider."""
+    cost_nanousd: int
+
+
+def rebuild_since(book: BudgetBook, now: datetime) -> datetime | None:
+    """How far back the ledger must be read to know all current periods; None for not at all."""
+    starts = [meter.period(now).start_s for meter in book.meters.values()]
+    return datetime.fromtimestamp(min(starts), UTC) if starts else None
+
+
+def rebuild_spend(book: BudgetBook, rows: Iterable[Spend], now: datetime) -> Mapping[str, int]:
+    """What each budget has spent in its current period, by the store's key; for `Store.restore`."""
+    spent = {meter.counter(now): 0 for meter in book.meters.values()}
+    for row in rows:
+        caller = Caller(key_id=row.key_id, tags=row.tags)
+        for meter in (*book.of_caller(caller), *book.of_target(row.provider, row.model)):
+            period = meter.period(now)
+            if period.start_s <= row.at.timestamp() < period.end_s:
+                spent[meter.counter(now)] += row.cost_nanousd
+    return spent
+
+
 def events_of(book: BudgetBook, spent: Iterable[Spent]) -> tuple[BudgetEvent, ...]:
     """The thresholds that this settlement crossed.
 

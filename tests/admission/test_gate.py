@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from omniroute.admission.budget import BudgetEvent, events_of, period_of
+from omniroute.admission.budget import (
+    BudgetEvent,
+    Spend,
+    events_of,
+    period_of,
+    rebuild_since,
+    rebuild_spend,
+)
 from omniroute.admission.gate import (
     AdmissionPlan,
     after_shortage,
@@ -202,6 +209,36 @@ async def test_warnings_are_given_once_per_threshold() -> None:
     assert seen[1][0] == BudgetEvent(
         budget="b", period="2026-11-24", threshold=0.5, spent_nanousd=USD, limit_nanousd=2 * USD
     )
+
+
+def test_spend_is_rebuilt_from_the_ledger() -> None:
+    plan = plan_of(
+        budgets={
+            one.id: one
+            for one in (
+                budget("day", "global"),
+                budget("month", "tag", "team", "x", period="monthly"),
+                budget("lab", "provider", "lab", period="total"),
+            )
+        }
+    )
+    yesterday = NOW - timedelta(days=1)
+    rows = [
+        Spend(at=at, key_id="ci", tags=tags, provider=provider, model="m", cost_nanousd=cost)
+        for at, tags, provider, cost in (
+            (NOW, {"team": "x"}, "lab", 1),
+            (yesterday, {"team": "x"}, "lab", 10),
+            (yesterday, {}, "lab", 100),
+            (NOW, {"team": "y"}, "cc", 1000),
+        )
+    ]
+    assert rebuild_spend(plan.book, rows, NOW) == {
+        "budget|day|global|2026-11-24": 1001,
+        "budget|month|tag|team|x|2026-11": 11,
+        "budget|lab|provider|lab|total": 111,
+    }
+    assert rebuild_since(plan.book, NOW) == datetime.fromtimestamp(0, UTC)
+    assert rebuild_since(plan_of().book, NOW) is None
 
 
 # period, zone, instant, name, start, end; the day on which clocks go forward has 23 hours
