@@ -32,6 +32,8 @@ _MAGIC: Final = (
     (b"OggS", "audio/ogg"),
     (b"fLaC", "audio/flac"),
 )
+_PLAIN: Final = re.compile(r"[a-zA-Z0-9_-]+")
+_NOT_PLAIN: Final = re.compile(r"[^a-zA-Z0-9_-]")
 _RIFF: Final = {b"WEBP": "image/webp", b"WAVE": "audio/wav"}
 
 
@@ -277,6 +279,19 @@ def short_id(value: Any, limit: Any) -> Any:
     return f"{value[: max(0, limit - 17)]}_{digest}"[-limit:]
 
 
+def plain_id(value: Any) -> Any:
+    """An id of letters, digits, `_` and `-` alone; another one becomes one, always the same."""
+    if type(value) is not str or _PLAIN.fullmatch(value):
+        return value
+    digest = blake2b(value.encode(errors="replace"), digest_size=8).hexdigest()
+    return f"{_NOT_PLAIN.sub('_', value)[:47]}_{digest}"
+
+
+def is_blank(text: Any) -> bool:
+    """Whether a text holds nothing but white space."""
+    return type(text) is str and not text.strip()
+
+
 def closed_schema(schema: Any) -> Any:
     """A JSON Schema whose objects allow no members but those they declare."""
     if is_array(schema):
@@ -287,6 +302,23 @@ def closed_schema(schema: Any) -> Any:
     if "properties" in closed and schema.get("type", "object") == "object":
         closed.setdefault("additionalProperties", False)
     return closed
+
+
+def requires_all(schema: Any) -> bool:
+    """Whether each object of a JSON Schema is closed and requires every member it declares."""
+    if is_array(schema):
+        return all(requires_all(item) for item in schema)
+    if not is_object(schema):
+        return True
+    if schema.get("type") == "object":
+        declared = schema.get("properties")
+        names = set(declared) if is_object(declared) else set[str]()
+        required = schema.get("required")
+        if schema.get("additionalProperties") is not False:
+            return False
+        if names != set(required if is_array(required) else ()):
+            return False
+    return all(requires_all(value) for value in schema.values())
 
 
 def at_most(tree: Any, key: Any, count: Any) -> Any:
@@ -332,6 +364,7 @@ FUNCTIONS: Final[Mapping[str, Function]] = {
     "from_items": from_items,
     "get": get,
     "index_by": index_by,
+    "is_blank": is_blank,
     "items": items,
     "join_text": join_text,
     "minus": minus,
@@ -340,8 +373,10 @@ FUNCTIONS: Final[Mapping[str, Function]] = {
     "parse_object": parse_object,
     "parts": parts,
     "pick": pick,
+    "plain_id": plain_id,
     "plain_text": plain_text,
     "plus": plus,
+    "requires_all": requires_all,
     "short_id": short_id,
     "skip_while": skip_while,
     "sniff": sniff,
