@@ -14,6 +14,7 @@ from typing import Final, cast
 
 import httpx
 
+from omniroute.config.model import Tls
 from omniroute.errors import UpstreamConnectError, UpstreamCutError, UpstreamError
 from omniroute.upstream.client import Bounds, UpstreamRequest
 from omniroute.upstream.guard import Resolver, check_host
@@ -57,6 +58,7 @@ class HttpxTransport:
         self._options = options
         self._resolver = resolver
         self._proxy: Proxy | None = None
+        self._proxy_context: ssl.SSLContext | None = None
         self._context: ssl.SSLContext | None = None
         self._pools: dict[tuple[str, str], _Pool] = {}
 
@@ -64,6 +66,10 @@ class HttpxTransport:
         origin, target = split_url(request.url)
         if self._proxy is None and self._options.proxy is not None:
             self._proxy = parse_proxy(self._options.proxy)
+            if self._proxy.scheme == "https":
+                # Our certificate and our leniency are for the provider, not for the proxy.
+                own_ca = Tls(ca_file=self._options.tls.ca_file)
+                self._proxy_context = await asyncio.to_thread(build_context, own_ca)
         if self._context is None:
             self._context = await asyncio.to_thread(build_context, self._options.tls)
         loop = asyncio.get_running_loop()
@@ -127,7 +133,9 @@ class HttpxTransport:
                     http1=True,
                     limits=_LIMITS,
                     trust_env=False,
-                    proxy=None if self._proxy is None else _httpx_proxy(self._proxy),
+                    proxy=None
+                    if self._proxy is None
+                    else _httpx_proxy(self._proxy, self._proxy_context),
                 )
             )
             self._pools[host, address] = pool
@@ -231,8 +239,10 @@ def _build(
         f"{origin.scheme}://{shown}:{origin.port}{target}",
         headers=headers,
         content=request.body,
-        extensions={
-            "sni_hostname": origin.host,
+        # Where the URL names an address, TLS has to be told the name. Through a proxy it names the
+        # host, and the hint would be taken for the proxy's own name.
+        extensions=({} if host == origin.host else {"sni_hostname": origin.host})
+        | {
             "timeout": {
                 "connect": bounds.connect_s,
                 "read": max(bounds.first_byte_s, bounds.idle_s),
@@ -243,10 +253,12 @@ def _build(
     )
 
 
-def _httpx_proxy(proxy: Proxy) -> httpx.Proxy:
+def _httpx_proxy(proxy: Proxy, context: ssl.SSLContext | None) -> httpx.Proxy:
     host = f"[{proxy.host}]" if ":" in proxy.host else proxy.host
     credentials = (proxy.username, proxy.password.reveal()) if proxy.username else None
-    return httpx.Proxy(f"{proxy.scheme}://{host}:{proxy.port}", auth=credentials)
+    return httpx.Proxy(
+        f"{proxy.scheme}://{host}:{proxy.port}", auth=credentials, ssl_context=context
+    )
 
 
 def _joined(headers: httpx.Headers) -> dict[str, str]:

@@ -35,6 +35,8 @@ class Inflate:
 
     async def read(self) -> bytes:
         """Up to `STEP_BYTES` of decoded body, `b""` at its end."""
+        if self._fresh and not self._gzip:
+            await self._choose_deflate()
         while True:
             if not self._held:
                 self._held = await self._source()
@@ -46,7 +48,16 @@ class Inflate:
             if data:
                 return data
 
+    async def _choose_deflate(self) -> None:
+        """Some servers mean raw deflate when they say deflate (RFC 9110, 8.4.1.2, notes it)."""
+        while len(self._held) < 2 and (more := await self._source()):
+            self._held += more
+        header = int.from_bytes(self._held[:2], "big")
+        if header % 31 or header >> 8 & 0x0F != zlib.DEFLATED:  # RFC 1950, 2.2
+            self._zlib = zlib.decompressobj(wbits=-15)
+
     def _step(self) -> bytes:
+        self._fresh = False
         if self._zlib.eof:
             # gzip may consist of several members; what follows a deflate stream is padding.
             if not self._gzip:
@@ -56,13 +67,7 @@ class Inflate:
         try:
             data = self._zlib.decompress(self._held, STEP_BYTES)
         except zlib.error as error:
-            if self._fresh and not self._gzip:
-                # Some servers mean raw deflate when they say deflate; RFC 9110, 8.4.1.2 notes it.
-                self._fresh = False
-                self._zlib = zlib.decompressobj(wbits=-15)
-                return self._step()
             raise UpstreamCutError("the provider's compressed answer is damaged") from error
-        self._fresh = False
         self._held = self._zlib.unused_data or self._zlib.unconsumed_tail
         return data
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from base64 import b64encode
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -21,7 +22,7 @@ class Seen:
 
 
 @asynccontextmanager
-async def http_proxy() -> AsyncGenerator[Seen]:
+async def http_proxy(tls: ssl.SSLContext | None = None) -> AsyncGenerator[Seen]:
     """Wants Basic credentials; tunnels go to 127.0.0.1 whatever the name, so none is resolved."""
     wanted = f"Basic {b64encode(f'{USER}:{WORD}'.encode()).decode()}"
 
@@ -45,7 +46,7 @@ async def http_proxy() -> AsyncGenerator[Seen]:
             upstream[1].write("\r\n".join([*kept, "", ""]).encode())
         await _splice((reader, writer), upstream)
 
-    async with _serving(serve) as seen:
+    async with _serving(serve, tls) as seen:
         yield seen
 
 
@@ -89,6 +90,7 @@ async def socks5_proxy() -> AsyncGenerator[Seen]:
 @asynccontextmanager
 async def _serving(
     serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter, Seen], Awaitable[None]],
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncGenerator[Seen]:
     seen = Seen()
     running: set[asyncio.Task[None]] = set()
@@ -103,9 +105,10 @@ async def _serving(
             return
         finally:
             running.discard(task)
-            writer.close()
+            # A polite end of TLS would wait for a client that keeps its connection.
+            (writer.close if tls is None else writer.transport.abort)()
 
-    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=tls)
     seen.port = server.sockets[0].getsockname()[1]
     try:
         yield seen

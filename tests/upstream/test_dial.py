@@ -181,6 +181,17 @@ async def test_https_goes_through_a_tunnel(
     assert seen.asked == [f"models.example:{up.port}"]
 
 
+async def test_a_proxy_may_itself_speak_tls(
+    pool: TransportPool, options: TransportOptions, authority: Authority
+) -> None:
+    options = with_tls(options, Tls(ca_file=authority.ca_file))
+    server, gate = authority.server("models.example"), authority.server("localhost")
+    async with scripted_upstream([respond(b"hi")], tls=server) as up, http_proxy(gate) as seen:
+        options = through(options, f"https://{CREDENTIALS}@localhost:{seen.port}")
+        assert await fetch(pool, options, f"https://models.example:{up.port}/v1") == b"hi"
+    assert seen.asked == [f"models.example:{up.port}"]
+
+
 @pytest.mark.parametrize("scheme", ["http", "socks5"])
 async def test_plain_http_goes_through_a_proxy(
     pool: TransportPool, options: TransportOptions, scheme: Scheme
