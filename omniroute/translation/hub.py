@@ -29,6 +29,7 @@ SHORT_NAMES: Final[Mapping[str, str]] = {
 _TEXT_PLACES: Final = frozenset({"system.prepend", "system.append", "system.replace"})
 
 
+MAX_COUNT: Final = 1 << 53  # no answer has more tokens; sums stay writable as JSON
 _UNKNOWN: Final = Usage()
 
 
@@ -85,7 +86,7 @@ def usage_of(hub_usage: Any, before: Usage = _UNKNOWN) -> Usage:
         value = said.get(name)
         if type(value) is float and value.is_integer():
             value = int(value)
-        return value if type(value) is int and value >= 0 else old
+        return value if type(value) is int and 0 <= value < MAX_COUNT else old
 
     return Usage(
         input_uncached=count("input_uncached", before.input_uncached),

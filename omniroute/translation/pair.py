@@ -206,11 +206,15 @@ class FormatPair:
         response.setdefault("blocks", [])
         response["stop"] = hub.settle_stop(response.get("stop"), response["blocks"]) or "end_turn"
         response.setdefault("model", ctx["model"])
+        usage = hub.usage_of(response.pop("usage", None))
+        counts = hub.usage_object(usage)
+        if counts:
+            response["usage"] = counts
         ctx["response"] = response
         body = render(run(client.functions["response.encode"], response, ctx))
         return Reply(
             body=body,
-            usage=hub.usage_of(response.get("usage")),
+            usage=usage,
             stop=response["stop"],
             dropped=tuple(ctx["dropped"]),
             remember=hub.remember(response, upstream.name) if client.forgets else {},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any
 
 import orjson
@@ -93,7 +94,7 @@ class ClientSide:
             model=facts.get("model"),
             stream=facts.get("stream") is True,
             session=session if type(session) is str and session else None,
-            max_output_tokens=int(limit) if limit is not None else None,
+            max_output_tokens=int(limit) if limit is not None and isfinite(limit) else None,
             tools=bool(facts.get("tools")),
             images=bool(facts.get("images")),
         )

@@ -182,7 +182,7 @@ class TranslatedStream:
         try:
             if not self._response:
                 begun = self._start(node, self._ctx)
-                if begun:
+                if is_object(begun):
                     self._begin(begun, out)
             rows = self._decode(node, self._ctx)
         except (TranslationError, ExpressionError, RecursionError):
@@ -402,7 +402,11 @@ class TranslatedStream:
                 out.append(self._encoder.encode(data.encode()))
                 continue
             name = data.get("type") if self._named else None
-            out.append(self._encoder.encode(orjson.dumps(data), name))
+            try:
+                text = orjson.dumps(data)
+            except TypeError as error:
+                raise UpstreamCutError("a piece of the answer cannot be written") from error
+            out.append(self._encoder.encode(text, name))
             ctx["sequence"] += 1
 
 

@@ -484,7 +484,7 @@ def _makes_object(template: Any) -> bool:
 
 def _negates_too_little(tree: Node) -> bool:
     """In JMESPath `!` binds tighter than the dot, which nobody means."""
-    children = [child for child in tree["children"] if isinstance(child, dict)]
+    children: list[Node] = [child for child in tree["children"] if isinstance(child, dict)]
     if tree["type"] == "subexpression" and children[0]["type"] == "not_expression":
         return True
     return any(_negates_too_little(child) for child in children)

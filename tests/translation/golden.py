@@ -154,7 +154,8 @@ def upstream_bytes(format_name: str, events: list[Any]) -> bytes:
             frames.append(encoder.encode(event.encode()))
         else:
             name = event.get("type") if framing == "sse-named" else None
-            frames.append(encoder.encode(orjson.dumps(event), name))
+            named = name if isinstance(name, str) else None
+            frames.append(encoder.encode(orjson.dumps(event), named))
     return b"".join(frames) + encoder.close()
 
 

@@ -8,13 +8,26 @@ from typing import Any
 from msgspec import structs
 
 from omniroute.gateway.tables import read_tables
+from omniroute.translation.format import Format, compile_table
 from omniroute.translation.registry import load_formats
+from omniroute.translation.table import read_table
 from omniroute.translation.values import Formats, Target
 
 
 @lru_cache(maxsize=1)
 def formats() -> Formats:
     return load_formats(read_tables())
+
+
+@lru_cache(maxsize=8)
+def compiled(name: str) -> Format:
+    """One table on its own, to call its functions directly."""
+    file = f"{name}.yaml"
+    table, _ = read_table(file, read_tables()[file])
+    assert table is not None
+    made, _ = compile_table(table)
+    assert made is not None
+    return made
 
 
 def target(**changes: Any) -> Target:

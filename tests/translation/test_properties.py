@@ -1,0 +1,285 @@
+"""What holds for every body and every stream, whatever the formats."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any, cast
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from omniroute.errors import TranslationError, UpstreamCutError
+from omniroute.translation.stream import TranslatedStream
+from omniroute.translation.values import Stream
+from tests.translation.golden import cases, load, upstream_bytes
+from tests.translation.tables import compiled, formats, target
+
+NAMES = ("openai-chat", "anthropic")
+PAIRS = [pytest.param(a, b, id=f"{a} to {b}") for a in NAMES for b in NAMES]
+TEXT = st.text(st.characters(codec="utf-8"), max_size=12)
+WORDS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12).filter(str.strip)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(1 << 53), 1 << 53) | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+CASES = [load(path) for path in cases()]
+REQUESTS = [orjson.dumps(c["given"]["request"]) for c in CASES if "request" in c["given"]]
+REPLIES = [orjson.dumps(c["given"]["reply"]) for c in CASES if "reply" in c["given"]]
+STREAMS = [case for case in CASES if "stream" in case["given"]]
+EVENTS = sorted(
+    {orjson.dumps(e) for c in STREAMS for e in c["given"]["stream"] if isinstance(e, dict)}
+)
+few = settings(max_examples=30)
+
+
+def _places(node: Any) -> list[Any]:
+    return [*cast(dict[str, Any], node)] if isinstance(node, dict) else [*range(len(node))]
+
+
+@st.composite
+def spoiled(draw: st.DrawFn, bodies: list[bytes]) -> Any:
+    """A real body in which one place holds something else."""
+    body: Any = orjson.loads(bodies[draw(st.integers(0, len(bodies) - 1))])
+    node: Any = body
+    while True:
+        places = _places(node)
+        if not places:
+            return body
+        place = draw(st.sampled_from(places))
+        if isinstance(node[place], dict | list) and draw(st.booleans()):
+            node = node[place]
+            continue
+        node[place] = draw(JSON)
+        return body
+
+
+@pytest.mark.parametrize(("client", "upstream"), PAIRS)
+@few
+@given(body=spoiled(REQUESTS), streamed=st.booleans())
+def test_any_request_is_sent_or_refused(
+    client: str, upstream: str, body: dict[str, Any], *, streamed: bool
+) -> None:
+    pair = formats().pair(client, upstream)
+    try:
+        formats().client(client).facts(body)
+        sent = pair.request(body, b"", target(stream=streamed))
+    except TranslationError:
+        return
+    assert isinstance(orjson.loads(sent.body), dict)
+
+
+@pytest.mark.parametrize(("client", "upstream"), PAIRS)
+@few
+@given(body=spoiled(REPLIES) | st.dictionaries(TEXT, JSON))
+def test_any_answer_is_translated_or_a_cut(client: str, upstream: str, body: Any) -> None:
+    try:
+        reply = formats().pair(client, upstream).reply(orjson.dumps(body), {}, target())
+    except UpstreamCutError:
+        return
+    assert isinstance(orjson.loads(reply.body), dict)
+
+
+@pytest.mark.parametrize(("client", "upstream"), PAIRS)
+@few
+@given(
+    events=st.lists(spoiled(EVENTS), max_size=8),
+    noise=st.binary(max_size=20),
+)
+def test_any_stream_ends_or_is_cut(
+    client: str, upstream: str, events: list[Any], noise: bytes
+) -> None:
+    stream = formats().pair(client, upstream).stream({}, target(stream=True))
+    try:
+        stream.feed(upstream_bytes(upstream, [e for e in events if isinstance(e, dict)]))
+        stream.feed(noise)
+        stream.finish()
+    except UpstreamCutError:
+        pass
+    assert isinstance(stream.ping(), bytes)
+
+
+@pytest.mark.parametrize("upstream", NAMES)
+@given(status=st.integers(400, 599), body=st.binary(max_size=40) | JSON.map(orjson.dumps))
+def test_any_error_is_classified(upstream: str, status: int, body: bytes) -> None:
+    failure = formats().pair("anthropic", upstream).failure(status, {"retry-after": "x"}, body)
+    assert failure.status == status
+    assert failure.message
+    for client in NAMES:
+        assert orjson.loads(formats().client(client).error(failure, "r"))
+
+
+@given(number=st.integers(0, len(STREAMS) - 1), data=st.data())
+def test_the_split_of_a_stream_does_not_matter(number: int, data: st.DataObject) -> None:
+    case = STREAMS[number]
+    raw = upstream_bytes(case["upstream"], case["given"]["stream"])
+    cuts = data.draw(st.lists(st.integers(0, len(raw)), max_size=12))
+
+    def run(edges: list[int]) -> bytes:
+        pair = formats().pair(case["client"], case["upstream"])
+        stream: Stream = pair.stream(case["given"]["request"], target(stream=True))
+        return b"".join(stream.feed(raw[start:end]) for start, end in pairwise(edges))
+
+    assert run([0, *sorted(cuts), len(raw)]) == run([0, len(raw)])
+
+
+def _call(number: int, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "tool_use", "id": f"call_{number}", "name": name, "input": arguments}
+
+
+def _text(text: str) -> dict[str, Any]:
+    return {"type": "text", "text": text}
+
+
+def _thought(text: str) -> dict[str, Any]:
+    return {"type": "thinking", "text": text}
+
+
+def _picture(number: int) -> dict[str, Any]:
+    return {"type": "image", "source": {"kind": "url", "url": f"https://example.com/{number}"}}
+
+
+def _call_id(call: dict[str, Any]) -> str:
+    return call["id"]
+
+
+CALLS = st.builds(
+    _call,
+    st.integers(0, 10**6),
+    st.sampled_from(["f", "g"]),
+    st.dictionaries(TEXT, JSON, max_size=3),
+)
+PLAIN_TEXT = st.builds(_text, WORDS)
+PICTURE = st.builds(_picture, st.integers(0, 99))
+
+
+@st.composite
+def conversations(draw: st.DrawFn) -> dict[str, Any]:
+    """Hub requests in normal form, of what both formats can say."""
+    messages: list[Any] = [{"role": "user", "blocks": draw(st.lists(PLAIN_TEXT, min_size=1))}]
+    for _ in range(draw(st.integers(0, 3))):
+        calls = draw(st.lists(CALLS, max_size=2, unique_by=_call_id))
+        said = draw(st.lists(PLAIN_TEXT, min_size=0 if calls else 1, max_size=2))
+        messages.append({"role": "assistant", "blocks": said + calls})
+        results: list[Any] = [
+            {
+                "type": "tool_result",
+                "tool_use_id": call["id"],
+                "content": draw(st.lists(PLAIN_TEXT, min_size=1, max_size=2)),
+            }
+            for call in calls
+        ]
+        words = draw(st.lists(PLAIN_TEXT | PICTURE, min_size=0 if calls else 1, max_size=2))
+        messages.append({"role": "user", "blocks": results + words})
+    hub: dict[str, Any] = {"model": "m", "messages": messages}
+    if draw(st.booleans()):
+        hub["system"] = draw(st.lists(PLAIN_TEXT, min_size=1, max_size=2))
+    if draw(st.booleans()):
+        hub["tools"] = [{"name": "f", "description": "d", "schema": {"type": "object"}}]
+        mode = draw(st.sampled_from([None, "auto", "any", "none", "tool"]))
+        if mode:
+            hub["tool_choice"] = {"mode": mode} | ({"name": "f"} if mode == "tool" else {})
+    output: dict[str, Any] = {"max_tokens": draw(st.integers(1, 9000))}
+    hub["output"] = output
+    if draw(st.booleans()):
+        output["stop"] = draw(st.lists(WORDS, min_size=1, max_size=4))
+    if draw(st.booleans()):
+        hub["sampling"] = {"temperature": draw(st.sampled_from([0, 0.5, 1])), "top_p": 0.5}
+    return hub
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(hub=conversations())
+def test_a_request_comes_back_as_it_was(name: str, hub: dict[str, Any]) -> None:
+    functions = compiled(name).functions
+    body = functions["request.encode"](hub, _context())
+    assert functions["request.decode"](orjson.loads(orjson.dumps(body)), _context()) == hub
+
+
+@st.composite
+def answers(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """The blocks of an answer, in the order in which both formats give them."""
+    blocks = draw(st.lists(st.builds(_thought, WORDS), max_size=1))
+    blocks += draw(st.lists(PLAIN_TEXT, min_size=0 if blocks else 1, max_size=1))
+    return blocks + draw(st.lists(CALLS, max_size=3, unique_by=_call_id))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(blocks=answers())
+def test_an_answer_comes_back_as_it_was(name: str, blocks: list[Any]) -> None:
+    hub = _answer(blocks)
+    functions = compiled(name).functions
+    body: Any = orjson.loads(orjson.dumps(functions["response.encode"](hub, _context())))
+    back = functions["response.decode"](body, _context())
+    assert {key: back[key] for key in ("id", "blocks", "stop")} == {
+        key: hub[key] for key in ("id", "blocks", "stop")
+    }
+
+
+@given(blocks=answers(), sizes=st.integers(1, 5))
+def test_a_folded_stream_is_the_full_answer(blocks: list[Any], sizes: int) -> None:
+    """From one format's stream into the other's and back again, the answer stays the same."""
+    chat, messages = compiled("openai-chat"), compiled("anthropic")
+    whole = chat.functions["response.encode"](_answer(blocks), _context())
+    expected = chat.functions["response.decode"](whole, _context())
+    there = TranslatedStream(messages, chat, _context())
+    written = there.feed(_chunks(whole, sizes)) + there.finish()
+    back = TranslatedStream(chat, messages, _context())
+    back.feed(written)
+    back.finish()
+    for stream in (there, back):
+        folded = stream.folded()
+        assert [_bare(block) for block in folded["blocks"]] == expected["blocks"]
+        assert (folded["stop"], folded["usage"]) == (expected["stop"], expected["usage"])
+
+
+def _bare(block: dict[str, Any]) -> dict[str, Any]:
+    """Without the number that only streams have."""
+    return {key: value for key, value in block.items() if key != "tool"}
+
+
+def _context() -> dict[str, Any]:
+    return {"dropped": [], "now_s": 1, "seed": "s", "request": {}, "model": "m"}
+
+
+def _answer(blocks: list[Any]) -> dict[str, Any]:
+    calls = any(block["type"] == "tool_use" for block in blocks)
+    return {
+        "id": "a1",
+        "model": "m",
+        "blocks": blocks,
+        "stop": "tool_use" if calls else "end_turn",
+        "usage": {"input_uncached": 3, "cache_read": 2, "output": 5, "reasoning": 1},
+    }
+
+
+def _chunks(whole: dict[str, Any], size: int) -> bytes:
+    """A chat answer as its stream, in pieces of `size` characters, calls interleaved."""
+    message = whole["choices"][0]["message"]
+    deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
+    for name in ("reasoning_content", "content"):
+        deltas += [{name: piece} for piece in _pieces(message.get(name) or "", size)]
+    rows: list[list[dict[str, Any]]] = []
+    for index, call in enumerate(message.get("tool_calls") or []):
+        first = {"index": index, "id": call["id"], "function": {"name": call["function"]["name"]}}
+        pieces = _pieces(call["function"]["arguments"], size)
+        rows.append([first, *({"index": index, "function": {"arguments": p}} for p in pieces)])
+    for number in range(max((len(row) for row in rows), default=0)):
+        deltas += [{"tool_calls": [row[number]]} for row in rows if number < len(row)]
+    head = {"id": whole["id"], "model": whole["model"], "created": whole["created"]}
+    events: list[Any] = [
+        {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]}
+        for delta in deltas
+    ]
+    finish = whole["choices"][0]["finish_reason"]
+    events.append({**head, "choices": [{"index": 0, "delta": {}, "finish_reason": finish}]})
+    events.append({**head, "choices": [], "usage": whole["usage"]})
+    return upstream_bytes("openai-chat", [*events, "[DONE]"])
+
+
+def _pieces(text: str, size: int) -> list[str]:
+    return [text[at : at + size] for at in range(0, len(text), size)]
