@@ -55,7 +55,7 @@ _SUFFIXES: Final[dict[str, Format]] = {
     "--wait",
     "patience_s",
     type=click.FloatRange(min=0),
-    default=5.0,  # a drain holds the file for some 50 ms
+    default=5.0,  # a drain holds the file for some 100 ms
     show_default=True,
     metavar="SECONDS",
     help="How long to wait for a program that has the database open.",

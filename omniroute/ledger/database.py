@@ -20,7 +20,7 @@ import duckdb
 
 from omniroute.errors import LedgerBusyError, LedgerError
 
-RETRY_S: Final = 0.05  # a drain holds the file for about this long
+RETRY_S: Final = 0.05  # a drain holds the file for some 100 ms
 
 _SQL: Final = files("omniroute.ledger") / "sql"
 Settings = Mapping[str, str | int | bool]
