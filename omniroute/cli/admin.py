@@ -71,7 +71,8 @@ def keys_new(
     if write:
         _write_entry(config_files(config), name, lines)
     if as_json:
-        click.echo(orjson.dumps({"name": name, "key": key, "hash": f"sha256:{digest}"}))
+        made = {"name": name, "key": key, "hash": f"sha256:{digest}"}
+        click.echo(orjson.dumps(made).decode())
         return
     click.echo(key)
     if write:
@@ -101,7 +102,7 @@ def keys_list(config: tuple[str, ...], *, as_json: bool) -> None:
             }
             for key in keys
         ]
-        click.echo(orjson.dumps(rows, option=orjson.OPT_INDENT_2))
+        click.echo(orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode())
         return
     table = [("NAME", "STATE", "ROLES", "STOPS", "TAGS", "MODELS")]
     table += [

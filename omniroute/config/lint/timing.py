@@ -42,13 +42,13 @@ def timeouts_do_not_fit(facts: Facts) -> Iterator[Diagnostic]:
     for provider in facts.config.providers.values():
         path = ("providers", provider.id, "timeout")
         waiting_s = provider.timeout.connect_s + provider.timeout.first_byte_s
-        if waiting_s > whole_s and (facts.has(path) or facts.has(("server", "request_timeout"))):
-            at = path if facts.has(path) else ("server", "request_timeout")
+        # A provider's defaults are no decision to argue with: the whole request's bound cuts them.
+        if waiting_s > whole_s and facts.has(path):
             yield warning(
                 "OR531",
-                facts.key_mark(at),
+                facts.key_mark(path),
                 f"connecting to {provider.id} and waiting for its first byte may take "
                 f"{waiting_s:g} s, a whole request only {whole_s:g} s",
-                path=at,
+                path=path,
                 hint="shorten `timeout`, or lengthen `server.request_timeout`",
             )

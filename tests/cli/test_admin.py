@@ -1,0 +1,125 @@
+"""`omniroute keys`, `init`, `version` and `completion`."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import orjson
+import pytest
+
+from omniroute.config.yamltree import parse_yaml, to_plain
+from tests.cli.programs import run
+
+START = "# mine\nauth: {require_api_key: true}\nproviders:\n  echo: {preset: echo}   # free\n"
+
+
+def digest(key: str) -> str:
+    return "sha256:" + hashlib.sha256(key.encode()).hexdigest()
+
+
+def test_a_key_is_printed_once_with_the_entry_to_paste(tmp_path: Path) -> None:
+    options = ["--tag", "team=a b", "--model", "echo/*", "--role", "viewer"]
+    ran = run(tmp_path, "keys", "new", "ci", *options, "--expires", "2099-12-31")
+    assert ran.code == 0
+    key, entry = ran.out.split("\n", 1)
+    assert key.startswith("omr_")
+    assert len(key) >= len("omr_") + 43
+    root = parse_yaml(entry.encode(), "f").root
+    assert root is not None
+    assert to_plain(root) == {
+        "keys": {
+            "ci": {
+                "hash": digest(key),
+                "tags": {"team": "a b"},
+                "models": ["echo/*"],
+                "roles": ["viewer"],
+                "expires": "2099-12-31",
+            }
+        }
+    }
+
+
+def test_write_inserts_the_entry_and_nothing_else_changes(tmp_path: Path) -> None:
+    file = tmp_path / "omniroute.yaml"
+    file.write_text(START)
+    file.chmod(0o640)
+    first = run(tmp_path, "keys", "new", "a", "--write")
+    second = run(tmp_path, "keys", "new", "404", "--write", "--json")
+    assert (first.code, second.code) == (0, 0)
+    key = first.out.strip()
+    made = orjson.loads(second.out)
+    assert made["hash"] == digest(made["key"])
+    assert file.read_text() == (
+        f'{START}\nkeys:\n  a:\n    hash: {digest(key)}\n  "404":\n    hash: {made["hash"]}\n'
+    )
+    assert file.stat().st_mode & 0o777 == 0o640
+    assert run(tmp_path, "check", "--strict").code == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["omniroute.yaml"]
+
+
+def test_a_broken_result_is_not_written(tmp_path: Path) -> None:
+    file = tmp_path / "omniroute.yaml"
+    file.write_text(START + "include: [keys.yaml]\n")
+    (tmp_path / "keys.yaml").write_text(f"keys: {{a: {{hash: {digest('x')}}}}}\n")
+    ran = run(tmp_path, "keys", "new", "a", "--write")
+    assert ran.code == 1
+    assert "nothing was written" in ran.err
+    assert "omr_" not in ran.out
+    assert file.read_text() == START + "include: [keys.yaml]\n"
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["a b"], "not a valid key id"),
+        (["a", "--role", "amdin"], 'did you mean "admin"?'),
+        (["a", "--expires", "2027-02-30"], "not a date that exists"),
+        (["a", "--tag", "team"], "write NAME=VALUE"),
+        (["a", "--write"], "there is no file omniroute.yaml"),
+    ],
+)
+def test_wrong_usage(tmp_path: Path, args: list[str], message: str) -> None:
+    ran = run(tmp_path, "keys", "new", *args)
+    assert ran.code == 2
+    assert message in ran.err
+    assert ran.out == ""
+
+
+def test_list_shows_state_and_never_a_hash(tmp_path: Path) -> None:
+    keys = (
+        f"keys:\n  on: {{hash: {digest('1')}, tags: {{team: a}}, models: ['echo/*']}}\n"
+        f"  off: {{hash: {digest('2')}, disabled: true}}\n"
+        f"  old: {{hash: {digest('3')}, expires: 2020-01-01}}\n"
+    )
+    (tmp_path / "omniroute.yaml").write_text(START + keys)
+    text = run(tmp_path, "keys", "list")
+    assert text.out == (
+        "NAME  STATE     ROLES      STOPS             TAGS    MODELS\n"
+        "on    active    inference  -                 team=a  echo/*\n"
+        "off   disabled  inference  -                 -       all\n"
+        "old   expired   inference  2020-01-02 00:00  -       all\n"
+    )
+    rows = orjson.loads(run(tmp_path, "keys", "list", "--json").out)
+    assert [row["state"] for row in rows] == ["active", "disabled", "expired"]
+
+
+def test_init_writes_a_good_file_and_does_not_replace_one(tmp_path: Path) -> None:
+    assert run(tmp_path, "init").code == 0
+    assert run(tmp_path, "check", "--strict").code == 0
+    (tmp_path / "omniroute.yaml").write_text(START)
+    refused = run(tmp_path, "init")
+    assert refused.code == 2
+    assert "--force replaces it" in refused.err
+    assert run(tmp_path, "init", "--force").code == 0
+    assert (tmp_path / "omniroute.yaml").read_text() != START
+    assert run(tmp_path, "init", "gone/omniroute.yaml").code == 2
+
+
+def test_version_and_completion(tmp_path: Path) -> None:
+    assert run(tmp_path, "version").out.startswith("omniroute 0.")
+    for shell in ("bash", "zsh", "fish"):
+        ran = run(tmp_path, "completion", shell)
+        assert ran.code == 0
+        assert "_OMNIROUTE_COMPLETE" in ran.out
+    assert run(tmp_path, "completion", "cmd").code == 2
