@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from omniroute.errors import UpstreamCutError
@@ -102,3 +104,18 @@ def test_a_get_has_no_length() -> None:
 def test_a_value_with_a_line_break_is_refused(value: str) -> None:
     with pytest.raises(ValueError, match="line break"):
         render_head("GET", "/", (("x", value),), host="h", body_bytes=0)
+
+
+@pytest.mark.asyncio(loop_factories=["asyncio"])  # uvloop's timers do not ask `time`
+async def test_idle_connections_are_closed_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = asyncio.get_running_loop()
+    transport = make_transport()
+    async with scripted_upstream([respond()]) as up:
+        await fetch(transport, up.url)
+        later_s = loop.time() + 3600
+        monkeypatch.setattr(loop, "time", lambda: later_s)
+        for _ in range(2):  # one turn on which the timers are due, one on which they have run
+            await asyncio.sleep(0)
+        monkeypatch.undo()
+        await up.closed()
+    await transport.close()
