@@ -99,6 +99,8 @@ def read_retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
 
 def read_quotas(headers: Mapping[str, str], now: datetime) -> Mapping[str, Quota]:
     """What the provider said about its limits, by dimension; empty when it said nothing."""
+    if not any("ratelimit" in name for name in headers):
+        return {}  # asked after every answer, and most say nothing: thirty look-ups less
     found: dict[str, Quota] = {}
     for name in _DIMENSIONS:
         quota = _read_quota(headers, "anthropic-ratelimit-{name}-{field}", name, now)
