@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
-from tests.matrix.bench import FORMATS, Bench, Pair, bench
+from tests.matrix.bench import FORMATS, Bench, Pair
 from tests.matrix.features import FEATURES, GAPS, Feature
 from tests.matrix.table import render
 
@@ -31,12 +29,6 @@ CELLS = [
     for feature in FEATURES
     if feature.lacks(client, upstream) is None
 ]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def table(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Bench]:
-    async with bench(tmp_path_factory.mktemp("matrix")) as running:
-        yield running
 
 
 @pytest.mark.asyncio(loop_scope="module")
