@@ -290,3 +290,16 @@ async def test_a_transport_is_shared_and_let_go(
         await up.closed(1)
         assert pool.get(kept) is transport
         assert [await ask(up, kept), await ask(up, dropped)] == [0, 2]
+
+
+async def test_the_next_address_is_tried(
+    pool: TransportPool, options: TransportOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def two_addresses(host: str, port: None, **_: object) -> list[object]:
+        assert host == "models.example"
+        return [(2, 1, 6, "", (address, 0)) for address in ("127.0.0.2", "127.0.0.1")]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", two_addresses)
+    async with scripted_upstream([respond(b"hi")]) as up:
+        assert await fetch(pool, options, f"http://models.example:{up.port}/") == b"hi"
+    assert up.requests[0].headers["host"] == f"models.example:{up.port}"
