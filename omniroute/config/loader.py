@@ -277,9 +277,12 @@ def _is_null(node: Node) -> bool:
 
 
 def _inside(path: str, folder: str) -> bool:
-    if folder in ("", "."):
-        return path != ".." and not path.startswith("../") and not posixpath.isabs(path)
-    return path.startswith(folder.rstrip("/") + "/")
+    """Whether a normalised path is below a folder, both absolute or both relative to one place."""
+    prefix = "" if folder in ("", ".") else folder.rstrip("/") + "/"
+    if not path.startswith(prefix):
+        return False
+    rest = path.removeprefix(prefix)
+    return rest != ".." and not rest.startswith(("../", "/"))
 
 
 def _matches(path: str, pattern: str) -> bool:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.config.files import HASH_A, HASH_B, check_text, check_texts, found
+from omniroute.config.check import check
+from omniroute.config.loader import TextReader
+from tests.config.files import HASH_A, HASH_B, NOW, PRESETS, check_text, check_texts, found
 
 LAB = "providers:\n  lab: {{format: {format}, base_url: '{url}', {more}}}\n"
 
@@ -87,6 +89,17 @@ def test_base_urls_that_hold_too_much(wire_format: str, url: str, right: str) ->
 
 def test_a_preset_may_be_private_by_itself_and_its_url_is_not_looked_at() -> None:
     assert codes("providers: {echo: {preset: echo}}\n") == []
+
+
+def test_a_preset_whose_format_has_no_table_cannot_be_served() -> None:
+    checked = check(
+        ["f"],
+        reader=TextReader({"f": b"providers: {echo: {preset: echo}}\n"}),
+        presets=PRESETS,
+        formats=("anthropic",),
+        now=NOW,
+    )
+    assert found(checked) == ["1:28 OR502"]
 
 
 def test_every_connection_has_its_url_looked_at() -> None:

@@ -101,6 +101,13 @@ def test_paths_that_lead_out_are_refused() -> None:
     assert tree["keys"] == {"y": {}}
 
 
+def test_a_main_file_above_the_working_folder_keeps_its_includes_in_its_own() -> None:
+    files = {"../m.yaml": "include: [a.yaml, ../../b.yaml]\n", "../a.yaml": "keys: {a: {}}\n"}
+    reader = TextReader({name: text.encode() for name, text in files.items()})
+    codes = [item.code for item in load_tree(["../m.yaml"], reader).diagnostics]
+    assert codes == ["OR123"]
+
+
 def test_symbolic_links_may_stay_inside_and_not_lead_out(tmp_path: Path) -> None:
     outside = tmp_path / "outside.yaml"
     outside.write_text("keys: {out: {}}\n")

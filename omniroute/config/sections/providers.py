@@ -64,13 +64,14 @@ def _build_provider(
         )
     wire_format = view.optional_text("format") or (preset.format if preset else None)
     base_url = view.optional_text("base_url") or (preset.base_url if preset else None)
-    if "format" in view and formats is not None and wire_format not in formats:
+    if formats is not None and wire_format is not None and wire_format not in formats:
+        key = "format" if "format" in view else "preset"
         view.report(
             "OR502",
-            view.value_mark("format"),
+            view.value_mark(key),
             f'there is no format "{wire_format}"',
-            key="format",
-            hint=suggest(str(wire_format), formats),
+            key=key,
+            hint=suggest(wire_format, formats),
         )
     if preset_name is None:
         _report_missing(name, view, wire_format=wire_format, base_url=base_url)
