@@ -37,7 +37,11 @@ class Gateway:
         self.runtime = runtime
         self.folder = folder
         self.url = url
-        self.client = httpx.AsyncClient(base_url=url, timeout=DEADLINE_S)
+        self.client = self.fresh_client()
+
+    def fresh_client(self) -> httpx.AsyncClient:
+        """A client with connections of its own."""
+        return httpx.AsyncClient(base_url=self.url, timeout=DEADLINE_S)
 
     def save(self, text: str, name: str = "omniroute.yaml") -> None:
         """Write as editors do: a new file, renamed over the old one."""
