@@ -44,6 +44,7 @@ def build_app(runtime: Runtime, *, touchup: bool = False) -> Sanic[Any, Any]:
     app: Sanic[Any, Any] = Sanic(f"omniroute-{id(runtime):x}", configure_logging=False)
     app.config.TOUCHUP = touchup
     app.config.ACCESS_LOG = False
+    app.config.FALLBACK_ERROR_FORMAT = "json"
     app.config.NOISY_EXCEPTIONS = False
     _bound_bodies(app, runtime)
     app.config.REQUEST_TIMEOUT = 60
