@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omniroute.errors import TranslationError, UpstreamCutError
+from omniroute.translation.pair import context
 from omniroute.translation.stream import TranslatedStream
 from omniroute.translation.values import Stream
 from tests.translation.golden import cases, load, upstream_bytes
@@ -243,7 +244,7 @@ def _bare(block: dict[str, Any]) -> dict[str, Any]:
 
 
 def _context() -> dict[str, Any]:
-    return {"dropped": [], "now_s": 1, "seed": "s", "request": {}, "model": "m"}
+    return context(target(), {})
 
 
 def _answer(blocks: list[Any]) -> dict[str, Any]:
