@@ -12,6 +12,7 @@ from omniroute.cli.dryrun import test_command
 from omniroute.cli.route import route_command
 from omniroute.cli.serve import serve
 from omniroute.cli.shell import completion_command, version_command
+from omniroute.cli.translate import formats_command, translate_command
 from omniroute.cli.usage import sql_command
 from omniroute.errors import OmnirouteError, UsageError
 
@@ -29,6 +30,8 @@ cli.add_command(init_command)
 cli.add_command(sql_command)
 cli.add_command(test_command)
 cli.add_command(route_command)
+cli.add_command(translate_command)
+cli.add_command(formats_command)
 cli.add_command(version_command)
 cli.add_command(completion_command)
 

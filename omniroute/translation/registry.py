@@ -15,7 +15,7 @@ from omniroute.translation.format import Format, compile_table
 from omniroute.translation.pair import FormatPair, run
 from omniroute.translation.stream import error_node
 from omniroute.translation.table import read_table
-from omniroute.translation.values import ClientFormat, Facts, Failure, Formats, Pair
+from omniroute.translation.values import About, ClientFormat, Facts, Failure, Formats, Pair
 
 _FACT_TYPES: Mapping[str, tuple[str, ...]] = {
     "model": ("string", "null"),
@@ -60,6 +60,9 @@ class FormatSet:
     def names(self) -> tuple[str, ...]:
         return tuple(self._formats)
 
+    def about(self) -> tuple[About, ...]:
+        return tuple(_about(format) for format in self._formats.values())
+
     def client(self, name: str) -> ClientFormat:
         return self._clients[name]
 
@@ -71,6 +74,20 @@ class FormatSet:
         if not auth or not key:
             return ()
         return ((str(auth["header"]), str(auth["template"]).replace("{key}", key)),)
+
+
+def _about(format: Format) -> About:
+    table = format.table
+    title = table.section("title")
+    return About(
+        name=format.name,
+        title=title if isinstance(title, str) else format.name,
+        file=table.file,
+        framing=table.sections["framing"],
+        path=table.sections["paths"]["chat"],
+        drops=tuple(row.field for row in format.unsupported if row.action == "drop"),
+        rejects=tuple(row.field for row in format.unsupported if row.action == "reject"),
+    )
 
 
 class ClientSide:

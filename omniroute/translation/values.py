@@ -177,10 +177,27 @@ class ClientFormat(Protocol):
         ...
 
 
+class About(Struct, frozen=True, kw_only=True):
+    """What people want to know of a format."""
+
+    name: str
+    title: str
+    file: str
+    """The table's, as `load_formats` was given it."""
+    framing: str
+    path: str
+    drops: tuple[str, ...]
+    """Hub fields that are left out, and said so, where they are set."""
+    rejects: tuple[str, ...]
+    """Hub fields that make a request impossible."""
+
+
 class Formats(Protocol):
     """The compiled tables of one snapshot."""
 
     def names(self) -> tuple[str, ...]: ...
+
+    def about(self) -> tuple[About, ...]: ...
 
     def client(self, name: str) -> ClientFormat: ...
 
