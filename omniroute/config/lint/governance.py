@@ -231,13 +231,6 @@ def half_a_degradation(facts: Facts) -> Iterator[Diagnostic]:
                 path=path,
                 hint="add `degrade_to`",
             )
-        elif budget.action != "degrade" and budget.degrade_to is not None:
-            yield error(
-                "OR723",
-                facts.key_mark((*path, "degrade_to")),
-                f"`degrade_to` has no meaning for the action {budget.action}",
-                path=(*path, "degrade_to"),
-            )
 
 
 def spend_without_price(facts: Facts) -> Iterator[Diagnostic]:
