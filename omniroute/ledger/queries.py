@@ -5,6 +5,7 @@ Both see a request that was just answered: what waits in the spool is drained fi
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Generator
@@ -28,6 +29,17 @@ from omniroute.ledger.spool import segments
 
 COLUMNS_SQL: Final = read_sql("columns.sql")
 """The views with their columns, types and meanings."""
+
+
+_NOTHING_ELSE: Final = "the query may read the usage database and nothing else"
+
+# The sandbox below lets nothing out but rows. Some of DuckDB's own tables would still tell paths
+# and settings of the machine (`path` of duckdb_databases), which no question about usage needs.
+_TELLS_OF_THE_MACHINE: Final = re.compile(
+    r"\b(duckdb_(databases|settings|secrets|logs\w*|temporary_files|extensions)"
+    r"|pragma\w*|which_secret|current_setting|read_duckdb)\b",
+    re.IGNORECASE,
+)
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -133,6 +145,8 @@ def _require_one_select(sql: str) -> None:
     if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
         message = "send exactly one SELECT statement (FROM, WITH, DESCRIBE, SUMMARIZE work too)"
         raise RequestError("invalid_request", message, param="sql")
+    if _TELLS_OF_THE_MACHINE.search(sql):
+        raise RequestError("invalid_request", _NOTHING_ELSE, param="sql")
 
 
 def _fetch(
@@ -162,7 +176,7 @@ def _fetch(
 def _explain(error: BaseException) -> str:
     """DuckDB's own words, but for those that could tell about the machine."""
     if isinstance(error, duckdb.PermissionException | duckdb.IOException):
-        return "the query may read the usage database and nothing else"
+        return _NOTHING_ELSE
     if isinstance(error, duckdb.OutOfMemoryException):
         return "the query needs more memory than it may take"
     return first_line(error)
