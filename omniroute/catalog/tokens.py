@@ -33,32 +33,15 @@ _THREE_BYTES = 0.8  # Chinese, Japanese, Korean, Indic, Thai
 _FOUR_BYTES = 2.2  # emoji
 
 
-def estimate_tokens(text: str | bytes) -> int:
-    """The estimate for one text; at least 1 when there is any. A long one is sampled.
-
-    Bytes are UTF-8, or not: every input has an estimate.
-    """
-    data = text.encode("utf-8", "replace") if isinstance(text, str) else text
+def estimate_tokens(text: str) -> int:
+    """The estimate for one text; at least 1 when there is any. A long one is sampled."""
+    data = text.encode("utf-8", "replace")
     if len(data) <= _SAMPLE_BYTES * _SAMPLES:
         return _round_up(_weigh(data))
     stride = len(data) // _SAMPLES
     starts = range(0, stride * _SAMPLES, stride)
     sample = b"".join(data[start : start + _SAMPLE_BYTES] for start in starts)
     return _round_up(_weigh(sample) * len(data) / len(sample))
-
-
-def estimate_body(raw: bytes) -> int:
-    """The estimate for a JSON body as it came, not parsed: media in it count at a flat rate."""
-    if len(raw) < _MEDIA_MIN_BYTES:
-        return estimate_tokens(raw)
-    texts: list[bytes] = []
-    media = 0
-    for part in raw.split(b'"'):
-        if len(part) >= _MEDIA_MIN_BYTES and _is_blob(part):
-            media += 1
-        else:
-            texts.append(part)
-    return estimate_tokens(b'"'.join(texts)) + MEDIA_TOKENS * media
 
 
 def estimate_request(body: Any) -> int:
