@@ -21,8 +21,8 @@ SECTIONS: Final = frozenset(
         *("request", "response", "errors", "stream", "passthrough"),
     }
 )
-_NEEDED: Final = ("format", "paths", "framing", "request", "response", "errors", "stream")
-_INNER: Final[Mapping[str, frozenset[str]]] = {
+NEEDED: Final = ("format", "paths", "framing", "request", "response", "errors", "stream")
+INNER: Final[Mapping[str, frozenset[str]]] = {
     "paths": frozenset({"chat", "stream"}),
     "auth": frozenset({"header", "template"}),
     "facts": frozenset({"model", "stream", "session", "max_output_tokens", "tools", "images"}),
@@ -98,10 +98,10 @@ def _shape_problems(table: Table) -> list[Problem]:
     problems = [_unknown((key,), key, SECTIONS) for key in table.sections if key not in SECTIONS]
     problems += [
         Problem(path=(), message=f"a table needs the section {key}")
-        for key in _NEEDED
+        for key in NEEDED
         if key not in table.sections
     ]
-    for dotted, allowed in _INNER.items():
+    for dotted, allowed in INNER.items():
         path = tuple(dotted.split("."))
         value = table.section(*path)
         if value is None:
