@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import socket
@@ -36,11 +37,24 @@ async def _run(options: Options, first: Loaded, listener: socket.socket) -> int:
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, runtime.request_reload, "SIGHUP")
     server = await start(runtime, listener, touchup=True)
+    _settle_collector()
     host, port = listener.getsockname()[:2]
     _log.info("listening on http://%s:%s (config %s)", host, port, runtime.snapshot.digest)
     await stop.wait()
     await stop_gracefully(runtime, server)
     return 0
+
+
+def _settle_collector() -> None:
+    """Keep what lives as long as the process out of the cycle collector's way.
+
+    Modules, tables and prices are some hundred thousand objects; walking them, and stopping every
+    700 allocations to look, took a tenth of a request's time. Requests leave hardly any cycles, so
+    looking less often costs a few megabytes.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 10, 10)
 
 
 async def start(
