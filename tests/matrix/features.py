@@ -169,22 +169,26 @@ async def _renames(pair: Pair, model: str) -> None:
 async def _raises(pair: Pair, model: str) -> None:
     failure = SCENARIOS[model].failure
     assert failure is not None
-    name, status, text = await _error(pair, model)
+    error = await _error(pair, model)
+    name, status, text = SDKS[pair.client].error(error)
     assert failure.message in text
     if not (SCENARIOS[model].in_stream and pair.stream):
         assert (name, status) in _CLASSES[pair.client](failure.status)
+    headers = getattr(getattr(error, "response", None), "headers", None)
+    if failure.retry_after_s is not None and headers is not None:
+        assert headers["retry-after"] == str(failure.retry_after_s)
 
 
 async def _notices(pair: Pair, model: str) -> None:
     """A cut answer must not pass for a whole one; how the SDK says so is its own."""
-    name, _status, text = await _error(pair, model)
-    assert name != "AssertionError", text
+    error = await _error(pair, model)
+    assert not isinstance(error, AssertionError), error
 
 
-async def _error(pair: Pair, model: str) -> tuple[str, int | None, str]:
+async def _error(pair: Pair, model: str) -> Exception:
     with pytest.raises(Exception) as raised:  # noqa: PT011 - each SDK has its own classes
         await pair.start(_wish(model)).say("Hi")
-    return SDKS[pair.client].error(raised.value)
+    return raised.value
 
 
 def _openai_classes(status: int) -> set[tuple[str, int | None]]:
