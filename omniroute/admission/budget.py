@@ -243,9 +243,10 @@ def refuse_budget(meter: Meter, shortage: Shortage, now: datetime) -> Refuse:
 
 
 def _usd(nanousd: int) -> str:
-    return (
-        f"${nanousd / 1e9:.2f}" if nanousd >= 10_000_000 or not nanousd else f"${nanousd / 1e9:g}"
-    )
+    """In cents, with more digits only where there is less than that."""
+    if nanousd >= 10_000_000 or not nanousd:
+        return f"${nanousd / 1e9:.2f}"
+    return f"${nanousd / 1e9:.9f}".rstrip("0")
 
 
 def _utc(at_s: float) -> str:
