@@ -43,9 +43,9 @@ def parse_expression(text: str) -> Node:
     except jmespath.exceptions.LexerError as error:
         raise ExpressionError(error.message, position=error.lexer_position) from None
     except jmespath.exceptions.ParseError as error:
-        raise ExpressionError(
-            f"unexpected {error.token_value!r}", position=error.lex_position
-        ) from None
+        value = error.token_value
+        said = f"unexpected {value!r}" if value else "the expression ends too early"
+        raise ExpressionError(said, position=error.lex_position) from None
     except (jmespath.exceptions.JMESPathError, ValueError) as error:
         raise ExpressionError(str(error)) from None
     except RecursionError:

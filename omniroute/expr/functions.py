@@ -217,7 +217,12 @@ def _to_number(value: Any) -> Any:
 
 
 def _to_string(value: Any) -> str:
-    return value if type(value) is str else orjson.dumps(value).decode()
+    if type(value) is str:
+        return value
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError as error:
+        raise ExpressionError("to_string() met a value that is nested too deeply") from error
 
 
 def _values(value: Any) -> list[Any]:

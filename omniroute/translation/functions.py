@@ -96,7 +96,10 @@ def parse_object(text: Any) -> dict[str, Any]:
 
 def to_json(value: Any) -> Any:
     """A value as compact JSON text, key order kept."""
-    return None if value is None else orjson.dumps(value).decode()
+    try:
+        return None if value is None else orjson.dumps(value).decode()
+    except TypeError as error:
+        raise TranslationError("a value is nested too deeply for JSON text") from error
 
 
 def as_list(value: Any) -> Any:
@@ -210,7 +213,8 @@ def from_items(pairs: Any) -> Any:
     """The reverse of `items`."""
     if not is_array(pairs):
         return None
-    return {pair["key"]: pair.get("value") for pair in pairs if type(pair.get("key")) is str}
+    found = [pair for pair in pairs if is_object(pair) and type(pair.get("key")) is str]
+    return {pair["key"]: pair.get("value") for pair in found}
 
 
 def omit(mapping: Any, *keys: Any) -> Any:

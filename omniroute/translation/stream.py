@@ -36,6 +36,10 @@ from omniroute.translation.values import Failure, Usage
 _NAMES: Final = ("block", "kind", "text", "json", "input", "id", "name", "signature")
 
 
+_UNTRANSLATABLE: Final = (TranslationError, ExpressionError, RecursionError)
+_NOT_TRANSLATED: Final = "the upstream's stream cannot be translated"
+
+
 class Block:
     """One block under way; `view` is what templates and the fold see of it."""
 
@@ -115,20 +119,25 @@ class TranslatedStream:
 
     def feed(self, chunk: bytes) -> bytes:
         out: list[bytes] = []
-        for event in self._decoder.feed(chunk):
-            self._event(event.data, out)
+        try:
+            for event in self._decoder.feed(chunk):
+                self._event(event.data, out)
+        except _UNTRANSLATABLE as error:
+            raise UpstreamCutError(_NOT_TRANSLATED) from error
         self.dropped = tuple(self._ctx["dropped"])
         return b"".join(out)
 
     def finish(self) -> bytes:
         out: list[bytes] = []
-        for event in self._decoder.finish():
-            self._event(event.data, out)
-        if self.failure is not None or self._finished:
-            return b"".join(out)
-        if not self.done and not (self.stop is not None and self._upstream.ends_with_stop):
-            raise UpstreamCutError("the upstream closed the stream before the answer's end")
-        self._finish(out)
+        try:
+            for event in self._decoder.finish():
+                self._event(event.data, out)
+            if self.failure is None and not self._finished:
+                if not self.done and not (self.stop is not None and self._upstream.ends_with_stop):
+                    raise UpstreamCutError("the upstream closed the stream before the answer's end")
+                self._finish(out)
+        except _UNTRANSLATABLE as error:
+            raise UpstreamCutError(_NOT_TRANSLATED) from error
         return b"".join(out)
 
     def fail(self, failure: Failure) -> bytes:
@@ -185,7 +194,7 @@ class TranslatedStream:
                 if is_object(begun):
                     self._begin(begun, out)
             rows = self._decode(node, self._ctx)
-        except (TranslationError, ExpressionError, RecursionError):
+        except _UNTRANSLATABLE:
             self.malformed += 1
             return
         self.chunks += 1

@@ -48,6 +48,7 @@ class Table(Struct, frozen=True, kw_only=True):
     file: str
     sections: Mapping[str, Any]
     tree: Map
+    lines: tuple[str, ...]
 
     def section(self, *path: str) -> Any:
         value: Any = self.sections
@@ -72,6 +73,7 @@ def read_table(file: str, text: str) -> tuple[Table | None, tuple[Diagnostic, ..
         file=file,
         sections=sections,
         tree=document.root,
+        lines=tuple(text.splitlines()),
     )
     problems = _shape_problems(table)
     return (None if problems else table), describe(table, problems)
@@ -90,8 +92,9 @@ def _mark(table: Table, problem: Problem) -> Mark:
     if problem.offset is None:
         return key_mark(table.tree, problem.path)
     mark = value_mark(table.tree, problem.path)
-    # Tables quote what YAML would read otherwise; the quote is one column.
-    return Mark(mark.file, mark.line, mark.column + problem.offset)
+    line = table.lines[mark.line - 1] if mark.line <= len(table.lines) else ""
+    quoted = line[mark.column - 1 : mark.column] in ('"', "'")
+    return Mark(mark.file, mark.line, mark.column + problem.offset + quoted)
 
 
 def _shape_problems(table: Table) -> list[Problem]:

@@ -188,7 +188,7 @@ class TemplateCompiler:
         try:
             tree = parse_expression(text)
             if _negates_too_little(tree):
-                raise ExpressionError("`!a.b` means `(!a).b`; write `!(a.b)`")
+                raise ExpressionError("`!a.b` means `(!a).b`; write `!(a.b)`", position=0)
             return tree
         except ExpressionError as error:
             problem = Problem(path=path, message=error.message, offset=error.position)
@@ -205,7 +205,8 @@ class TemplateCompiler:
         try:
             name = self._emitter.emit(tree, at)
         except ExpressionError as error:
-            return self._problem(path, error.message)
+            self.problems.append(Problem(path=path, message=error.message, offset=0))
+            return "None"
         if tree["type"] == "literal" and tree["value"] is not None:
             self._present.add(name)
         return name
