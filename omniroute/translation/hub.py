@@ -114,6 +114,9 @@ def settle_stop(stop: Any, blocks: list[Any]) -> str | None:
     if stop in (None, "end_turn"):
         kinds = {_get(block, "type") for block in blocks}
         stop = "tool_use" if "tool_use" in kinds else "refusal" if "refusal" in kinds else stop
+    elif stop == "tool_use" and not any(_get(block, "type") == "tool_use" for block in blocks):
+        # The call was an answer in disguise.
+        stop = "end_turn"
     return stop if type(stop) is str else None
 
 

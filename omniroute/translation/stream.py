@@ -255,7 +255,9 @@ class TranslatedStream:
         for name in ("text", "json", "signature"):
             value = row.get(name)
             if value and type(value) is str:
-                pieces.append((name, value))
+                # Arguments of what a table takes for text are that text.
+                as_text = name == "json" and block.kind == "text"
+                pieces.append(("text" if as_text else name, value))
                 if name == "signature":
                     block.view["signature"] = block.view.get("signature", "") + value
         if "input" in row:
