@@ -29,6 +29,8 @@ class Cached(msgspec.Struct, frozen=True, kw_only=True):
     content_type: str
     provider: str
     model: str
+    input_tokens: int | None = None
+    output_tokens: int | None = None
 
 
 encode_cached: Final = msgspec.msgpack.Encoder().encode
