@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -18,10 +19,13 @@ from omniroute.config.model import Role
 from omniroute.gateway.boot import Loaded, Options
 from omniroute.gateway.pipeline import Pipeline
 from omniroute.gateway.reload import Reloader
+from omniroute.gateway.services import Services
 from omniroute.gateway.snapshot import Snapshot
+from omniroute.gateway.stores import open_store, restore_budgets
 from omniroute.ledger.drain import Drainer, keep_drained
 from omniroute.ledger.spool import Spool
 from omniroute.routing.live import LiveState
+from omniroute.state.store import Store
 from omniroute.upstream.pool import TransportPool
 
 _log = logging.getLogger("omniroute.runtime")
@@ -35,7 +39,7 @@ DRAIN_PATIENCE_S: Final = 5.0
 class Runtime:
     """Built by `open`, ended by `close`."""
 
-    def __init__(self, options: Options, first: Loaded, *, clock: Clock) -> None:
+    def __init__(self, options: Options, first: Loaded, *, store: Store, clock: Clock) -> None:
         server = first.snapshot.config.server
         self.snapshot: Snapshot = first.snapshot
         self.clock = clock
@@ -47,12 +51,17 @@ class Runtime:
         self.live = LiveState()
         self.live.adopt(first.snapshot.index)
         self.spool = Spool(self.data_dir, worker=f"w{options.worker or 0}")
+        self.store = store
         self.pipeline = Pipeline(
             current=lambda: self.snapshot,
-            transports=self.transports,
-            live=self.live,
-            append=self.spool.append,
-            clock=clock,
+            services=Services(
+                transports=self.transports,
+                live=self.live,
+                store=store,
+                append=self.spool.append,
+                clock=clock,
+                rng=random.Random(),  # noqa: S311 - spreads load, guards nothing
+            ),
         )
         self.reloader = Reloader(options, first, activate=self._activate, clock=clock)
         self._supervisor = Supervisor()
@@ -62,22 +71,27 @@ class Runtime:
     @classmethod
     async def open(cls, options: Options, first: Loaded, *, clock: Clock | None = None) -> Runtime:
         """Start what runs beside requests: watching files, draining the spool."""
-        runtime = cls(options, first, clock=clock or SystemClock())
         config = first.snapshot.config
+        clock = clock or SystemClock()
+        store = open_store(config, clock)
+        runtime = cls(options, first, store=store, clock=clock)
+        await restore_budgets(store, first.snapshot.admission.book, runtime.data_dir, clock.now())
         for item in (*first.checked.diagnostics, *first.snapshot.warnings):
             _log.warning("%s", item)
         if config.reload.watch:
             runtime._supervisor.start(
                 "watch", runtime.reloader.watch(debounce_s=config.reload.debounce_s)
             )
-        runtime._supervisor.start(
-            "drain",
-            keep_drained(
-                runtime._drainer,
-                interval_s=DRAIN_EVERY_S,
-                retention_s=lambda: runtime.snapshot.config.usage.retention_s,
-            ),
-        )
+        runtime._supervisor.start("state", store.maintain())
+        if options.worker in (None, 0):  # one drains for all: opening the file is what costs
+            runtime._supervisor.start(
+                "drain",
+                keep_drained(
+                    runtime._drainer,
+                    interval_s=DRAIN_EVERY_S,
+                    retention_s=lambda: runtime.snapshot.config.usage.retention_s,
+                ),
+            )
         return runtime
 
     @property
@@ -125,6 +139,7 @@ class Runtime:
         """End the tasks, then bring every record into the database while it can be had."""
         await self._supervisor.stop()
         await self.transports.close()
+        await self.store.close()
         self.spool.close()
         await asyncio.to_thread(self._drainer.drain_all, patience_s=DRAIN_PATIENCE_S)
 

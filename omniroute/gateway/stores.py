@@ -1,18 +1,30 @@
-"""Which store a worker uses: its own memory, a Valkey of ours, or one that machines share."""
+"""Which store a worker uses: its own memory, a Valkey of ours, or one that machines share.
+
+And what budgets had spent before this start, as the ledger remembers it.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
+from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from omniroute.admission.budget import BudgetBook, Spend, rebuild_since, rebuild_spend
 from omniroute.base.clock import Clock
 from omniroute.config.model import Config
 from omniroute.config.refs import resolve
+from omniroute.errors import LedgerError
+from omniroute.ledger.spend import SpentRow, read_spend
 from omniroute.state.embedded import Embedded
 from omniroute.state.memory import MemoryStore
 from omniroute.state.store import Store
 from omniroute.state.valkey import ValkeyStore
+
+_log = logging.getLogger("omniroute.stores")
 
 FOLDER: Final = "state"
 STATE_ENV: Final = "OMNIROUTE_STATE_URL"
@@ -43,3 +55,38 @@ def embed_store(config: Config) -> Embedded | None:
 
 def _read_file(path: str) -> bytes:
     return Path(path).read_bytes()
+
+
+async def restore_budgets(store: Store, book: BudgetBook, data_dir: Path, now: datetime) -> None:
+    """Bring back what was spent in the current periods, where the store does not know it."""
+    since = rebuild_since(book, now)
+    if since is None:
+        return
+    try:
+        rows = await asyncio.to_thread(read_spend, data_dir, since)
+    except LedgerError as error:
+        _log.warning("budgets start without the ledger's memory: %s", error)
+        rows = ()
+    spent = rebuild_spend(book, _spends(rows), now)
+    for meter in book.meters.values():
+        counter = meter.counter(now)
+        if counter in spent:
+            await store.restore(
+                {counter: spent[counter]},
+                expires_at_s=meter.expires_at_s(now),
+                overwrite=False,
+            )
+
+
+def _spends(rows: Iterable[SpentRow]) -> list[Spend]:
+    return [
+        Spend(
+            at=row.at,
+            key_id=row.key,
+            tags=row.tags,
+            provider=row.provider,
+            model=row.model,
+            cost_nanousd=row.cost_nanousd,
+        )
+        for row in rows
+    ]

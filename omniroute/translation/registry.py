@@ -45,6 +45,10 @@ def load_formats(tables: Mapping[str, str]) -> Formats:
     return FormatSet(formats)
 
 
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
 class FormatSet:
     """See `omniroute.translation.values.Formats`."""
 
@@ -114,6 +118,8 @@ class ClientSide:
             max_output_tokens=int(limit) if limit is not None and isfinite(limit) else None,
             tools=bool(facts.get("tools")),
             images=bool(facts.get("images")),
+            temperature=_number(facts.get("temperature")),
+            calls=tuple(call for call in facts.get("calls") or () if isinstance(call, str)),
         )
 
     def error(self, failure: Failure, request_id: str) -> bytes:

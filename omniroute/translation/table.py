@@ -25,7 +25,12 @@ NEEDED: Final = ("format", "paths", "framing", "request", "response", "errors", 
 INNER: Final[Mapping[str, frozenset[str]]] = {
     "paths": frozenset({"chat", "stream"}),
     "auth": frozenset({"header", "template"}),
-    "facts": frozenset({"model", "stream", "session", "max_output_tokens", "tools", "images"}),
+    "facts": frozenset(
+        {
+            *("model", "stream", "session", "max_output_tokens"),
+            *("tools", "images", "temperature", "calls"),
+        }
+    ),
     "request": frozenset({"decode", "encode"}),
     "response": frozenset({"decode", "encode"}),
     "errors": frozenset({"decode", "encode", "kinds", "messages"}),

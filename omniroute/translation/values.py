@@ -44,6 +44,10 @@ class Facts(Struct, frozen=True, kw_only=True):
     max_output_tokens: int | None = None
     tools: bool = False
     images: bool = False
+    temperature: float | None = None
+    calls: tuple[str, ...] = ()
+    """Ids of the tool calls in the history, where clients of the format forget what came with
+    them."""
 
 
 class Target(Struct, frozen=True, kw_only=True):
