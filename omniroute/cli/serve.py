@@ -14,6 +14,7 @@ from omniroute.base.log import set_up_logging
 from omniroute.cli.options import config_files, config_option, rejected, show_findings
 from omniroute.errors import UsageError
 from omniroute.gateway import boot
+from omniroute.gateway.stores import embed_store
 from omniroute.http import server
 from omniroute.http.workers import run_workers
 
@@ -69,7 +70,13 @@ def serve(
     count = _worker_count(workers, first.server.workers)
     listener = _listen(first.server.host, first.server.port, shared=count > 1)
     if options.worker is None and count > 1:
-        sys.exit(run_workers(count, listener, env=WORKER_ENV))
+        embedded = embed_store(first.snapshot.config)
+        try:
+            code = run_workers(count, listener, env=WORKER_ENV)
+        finally:
+            if embedded is not None:
+                embedded.close()
+        sys.exit(code)
     sys.exit(server.run(options, first, listener))
 
 

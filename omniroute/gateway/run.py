@@ -49,6 +49,9 @@ EOF_WAIT_S: Final = 0.05
 
 _log = logging.getLogger("omniroute.run")
 
+CREDENTIALS: Final = frozenset(
+    {"authorization", "proxy-authorization", "cookie", "x-api-key", "x-goog-api-key"}
+)
 MAX_DEGRADED: Final = 8
 """Each degradation lifts one budget; more are a circle."""
 
@@ -183,6 +186,7 @@ class Run:
     def _asked(self, caller: Caller, facts: Facts, resolved: Resolved) -> RequestFacts:
         """The request as policies see it."""
         inbound = self._inbound
+        seen = self._snapshot.admission.policies or isinstance(resolved.node, Branch)
         return RequestFacts(
             caller=caller,
             ip=inbound.client_ip,
@@ -192,7 +196,7 @@ class Run:
             requested=resolved.requested,
             stream=self.trace.stream,
             kind=inbound.kind,
-            headers=inbound.headers,
+            headers=_shown(inbound.headers) if seen else {},
             input_tokens_estimate=self._input_tokens,
             max_output_tokens=facts.max_output_tokens,
         )
@@ -527,6 +531,16 @@ class Run:
         where = f" ({refusal.mark})" if refusal.mark is not None else ""
         self.trace.decided_by = refusal.decided_by + where
         return refusal.error
+
+
+def _shown(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers that expressions may read, by lower-case name: none that carries a credential."""
+    found: dict[str, str] = {}
+    for name, value in headers.items():
+        lower = name.lower()
+        if lower not in CREDENTIALS:
+            found.setdefault(lower, value)
+    return found
 
 
 class _Counted:

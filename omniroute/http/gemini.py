@@ -57,8 +57,8 @@ async def _list(runtime: Runtime, asked: Asked) -> HTTPResponse:
     return listing(runtime, asked, FORMAT)
 
 
-async def _one(runtime: Runtime, asked: Asked, model: str) -> HTTPResponse:
-    return single(runtime, asked, FORMAT, model)
+async def _one(runtime: Runtime, asked: Asked, path: str) -> HTTPResponse:
+    return single(runtime, asked, FORMAT, path)
 
 
 def _route(method: str, path: str, name: str, handle: Handle) -> Route:
@@ -67,7 +67,7 @@ def _route(method: str, path: str, name: str, handle: Handle) -> Route:
 
 ROUTES = (
     _route("GET", "/v1beta/models", "gemini_models", _list),
-    _route("GET", "/v1beta/models/<model:path>", "gemini_model", _one),
+    _route("GET", "/v1beta/models/<path:path>", "gemini_model", _one),
     _route("POST", "/v1beta/models/<path:path>", "gemini_act", _act),
     _route("POST", "/v1/models/<path:path>", "gemini_act_v1", _act),
 )

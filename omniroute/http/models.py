@@ -26,8 +26,8 @@ async def _list(runtime: Runtime, asked: Asked) -> HTTPResponse:
     return listing(runtime, asked, models_format(asked.headers))
 
 
-async def _one(runtime: Runtime, asked: Asked, model: str) -> HTTPResponse:
-    return single(runtime, asked, models_format(asked.headers), model)
+async def _one(runtime: Runtime, asked: Asked, path: str) -> HTTPResponse:
+    return single(runtime, asked, models_format(asked.headers), path)
 
 
 def listing(runtime: Runtime, asked: Asked, format: str) -> HTTPResponse:
@@ -143,7 +143,7 @@ ROUTES = (
     Route(method="GET", path="/v1/models", name="models", surface=Surface.INFERENCE, handle=_list),
     Route(
         method="GET",
-        path="/v1/models/<model:path>",
+        path="/v1/models/<path:path>",
         name="model",
         surface=Surface.INFERENCE,
         handle=_one,
