@@ -7,12 +7,15 @@ claim that was never settled is charged as estimated, since its answer may have 
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
 import msgspec
 
 from omniroute.state.store import Claim
+
+_log = logging.getLogger("omniroute.state")
 
 COMPACT_BYTES = 4 << 20  # some 20,000 requests; replaying them takes a fraction of a second
 
@@ -76,6 +79,8 @@ class Journal:
         self._path = path
         self.size_bytes = 0
         self._fd = -1
+        self._torn = False
+        """The last line may be half there, so the next one begins with a line end of its own."""
 
     def read(self) -> list[Line]:
         try:
@@ -84,17 +89,35 @@ class Journal:
             return []
 
     def append(self, line: Line) -> None:
-        data = _encode(line) + b"\n"
-        os.write(self._fd, data)
-        self.size_bytes += len(data)
+        """A disk that is full costs what a crash would forget, not the request."""
+        data = (b"\n" if self._torn else b"") + _encode(line) + b"\n"
+        try:
+            written = os.write(self._fd, data)
+        except OSError as error:
+            written = 0
+            if not self._torn:
+                _log.error("the state journal cannot be written: %s", error.strerror)
+        if written < len(data):
+            self._torn = True
+        elif self._torn:
+            self._torn = False
+            _log.warning("the state journal can be written again")
+        self.size_bytes += written
 
     def rewrite(self, lines: list[Line]) -> None:
-        """Replace the file by `lines` in one step and go on appending behind them."""
+        """Replace the file by `lines` in one step and go on appending behind them.
+
+        Raises OSError, with the old file still in use.
+        """
         data = b"".join(_encode(line) + b"\n" for line in lines)
         fresh = self._path.with_suffix(".new")
         fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
-        os.write(fd, data)
-        fresh.replace(self._path)
+        try:
+            os.write(fd, data)
+            fresh.replace(self._path)
+        except OSError:
+            os.close(fd)
+            raise
         self.close()
         self._fd = fd
         self.size_bytes = len(data)

@@ -7,6 +7,7 @@ that ask for it are saved on a clean shutdown. Without one everything ends with 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
@@ -42,6 +43,8 @@ from omniroute.state.store import (
     exceeds,
 )
 from omniroute.state.window import Mark, Window
+
+_log = logging.getLogger("omniroute.state")
 
 SWEEP_S: Final = 30.0
 _NOTHING: Final = Taken(id="", claim=Claim(), at_s=0.0)
@@ -275,7 +278,10 @@ class MemoryStore:
         for shelf in self._shelves.values():
             shelf.sweep(now_s)
         if self._journal is not None and self._journal.size_bytes > COMPACT_BYTES:
-            self._journal.rewrite(self._lines())
+            try:
+                self._journal.rewrite(self._lines())
+            except OSError as error:
+                _log.error("the state journal cannot be compacted: %s", error.strerror)
 
     async def maintain(self) -> None:
         while True:
