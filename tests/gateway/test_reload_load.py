@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from pathlib import Path
 
 import psutil
 
 from tests.running import ECHO, Gateway, running
 
-RELOADS = int(os.environ.get("OMNIROUTE_TEST_RELOADS", "150"))
-"""The full thousand takes a minute; it is one variable away."""
+RELOADS = 1000
 GROWTH_BYTES = 24 << 20  # allocator slack; a snapshot kept per reload would be several times that
 
 

@@ -232,10 +232,7 @@ _CLASSES: Final[Mapping[str, Callable[[int], set[tuple[str, int | None]]]]] = {
 }
 
 
-GAPS: Final[Mapping[tuple[str, str, str], str]] = {
-    ("openai-chat", "anthropic", "thinking-loop"): "signed thoughts are not kept for clients that "
-    "cannot send them back",
-}
+GAPS: Final[Mapping[tuple[str, str, str], str]] = {}
 """Client, provider, feature: what could be and is not yet. Held by strict expected failures."""
 
 
