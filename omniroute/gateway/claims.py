@@ -28,7 +28,9 @@ class Claims:
     async def take(
         self, admit: Admit, *, input_tokens: int, output_tokens: int | None, cost_nanousd: int
     ) -> Shortage | None:
-        """Take what depends on the caller; None when there was room."""
+        """Take what depends on the caller; None when there was room, or it is held already."""
+        if self._base is not None:
+            return None
         now = self._clock.now()
         wanted = claim(
             self._plan,

@@ -64,6 +64,8 @@ class Run:
         self._snapshot = snapshot
         self._inbound = inbound
         self._written = False
+        self._warnings = ""
+        """Policies and budgets that the client should hear of."""
         self._loop = asyncio.get_running_loop()
         self._deadline = self._loop.time() + snapshot.config.server.request_timeout_s
         self._input_tokens = 0
@@ -100,16 +102,31 @@ class Run:
             return hit
         claims = Claims(self._services.store, self._snapshot.admission, self._services.clock)
         try:
-            attempts, admit = await self._reserve(asked, admit, facts, claims)
-            try:
-                answer = await self._attempt(attempts, admit, body, facts, claims, opener)
-            finally:
-                attempts.close(self._loop.time())
+            answer = await self._ask_providers(asked, admit, body, facts, claims, opener)
         finally:
             await self._settle(claims)
         if kept is not None and answer is not None:
             await kept.keep(answer)
         return answer
+
+    async def _ask_providers(
+        self,
+        asked: RequestFacts,
+        admit: Admit,
+        body: dict[str, Any],
+        facts: Facts,
+        claims: Claims,
+        opener: Opener,
+    ) -> Whole | None:
+        """Reserve and attempt; again when a target's budget sends the request elsewhere."""
+        while True:
+            attempts, admit = await self._reserve(asked, admit, facts, claims)
+            try:
+                return await self._attempt(attempts, admit, body, facts, claims, opener)
+            except _ReroutedError as rerouted:
+                admit = rerouted.admit  # that budget is lifted: the loop ends with the budgets
+            finally:
+                attempts.close(self._loop.time())
 
     def count(self) -> int:
         caller, body, facts, resolved = self._understand()
@@ -215,14 +232,17 @@ class Run:
         """Plan, and take what limits and budgets ask for; a degraded budget plans again."""
         for _ in range(MAX_DEGRADED):
             attempts = self._plan(asked, facts, self._resolve(None, admit.model))
-            first = next(iter(attempts.plan.candidates), None)
+            # The dearest one's estimate, since a fallback may go there.
+            planned = (*attempts.plan.candidates, *attempts.plan.resting)
+            cost_nanousd = max((self._estimate(one, facts) for one in planned), default=0)
             shortage = await claims.take(
                 admit,
                 input_tokens=self._input_tokens,
                 output_tokens=facts.max_output_tokens,
-                cost_nanousd=0 if first is None else self._estimate(first, facts),
+                cost_nanousd=cost_nanousd,
             )
             if shortage is None:
+                self._warnings = ",".join(dict.fromkeys(one.source for one in admit.warnings))
                 return attempts, admit
             attempts.close(self._loop.time())
             decision = after_shortage(
@@ -304,10 +324,13 @@ class Run:
                 case GiveUp(error):
                     raise error
                 case Try(candidate, number):
-                    answer = await self._spent(candidate, admit, facts, claims)
-                    if answer is None:
-                        ask = await self._ask(candidate, admit, body, facts)
-                        answer = await self._try(candidate, number, ask)
+                    spent = await self._spent(candidate, admit, facts, claims)
+                    if spent is not None:
+                        # Our own budget: the provider's health has nothing to do with it.
+                        attempts.refused(spent, self._loop.time())
+                        continue
+                    ask = await self._ask(candidate, admit, body, facts)
+                    answer = await self._try(candidate, number, ask)
                     now_s = self._loop.time()
                     match answer:
                         case Failure():
@@ -323,11 +346,14 @@ class Run:
     async def _spent(
         self, candidate: Candidate, admit: Admit, facts: Facts, claims: Claims
     ) -> Failure | None:
-        """A Failure when the budget of this target has no room; None to go on."""
+        """A Failure when the budget of this target has no room; None to go on.
+
+        Raises _ReroutedError when that budget says where to go instead.
+        """
         shortage = await claims.take_target(
             admit,
             provider=candidate.provider.id,
-            model=candidate.upstream_model,
+            model=candidate.model.removeprefix(f"{candidate.provider.id}/"),
             cost_nanousd=self._estimate(candidate, facts),
         )
         if shortage is None:
@@ -337,7 +363,8 @@ class Run:
         if isinstance(decision, Refuse):
             error = self._refused(decision)
             return Failure(kind=error.kind, status=error.status, message=error.message)
-        return Failure(kind="budget", status=402, message=decision.warnings[-1].message)
+        self.trace.decided_by = decision.routed_by
+        raise _ReroutedError(decision)
 
     async def _ask(
         self, candidate: Candidate, admit: Admit, body: dict[str, Any], facts: Facts
@@ -523,6 +550,8 @@ class Run:
             "X-OmniRoute-Attempts": str(number),
             "X-OmniRoute-Config": self._snapshot.digest,
         }
+        if self._warnings:
+            headers["X-OmniRoute-Warnings"] = self._warnings
         if dropped:
             headers["X-OmniRoute-Dropped"] = ",".join(dropped)
         return headers
@@ -531,6 +560,14 @@ class Run:
         where = f" ({refusal.mark})" if refusal.mark is not None else ""
         self.trace.decided_by = refusal.decided_by + where
         return refusal.error
+
+
+class _ReroutedError(Exception):
+    """A target's budget is used up and says where to go instead."""
+
+    def __init__(self, admit: Admit) -> None:
+        super().__init__(admit.model)
+        self.admit = admit
 
 
 def _shown(headers: Mapping[str, str]) -> dict[str, str]:
