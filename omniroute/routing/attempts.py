@@ -30,6 +30,7 @@ from typing import Final
 from msgspec import Struct
 
 from omniroute.errors import STATUS, Kind, RequestError, UpstreamError
+from omniroute.routing.breaker import HalfOpen
 from omniroute.routing.live import Lease, LiveState
 from omniroute.routing.plan import (
     CONNECTION_TTL_S,
@@ -125,6 +126,14 @@ class Attempts:
             for one in plan.excluded
             if one.waits_for_quota and one.candidate is not None and one.until_s is not None
         ]
+        self._shut = [
+            _Entry(one.candidate)
+            for one in plan.excluded
+            if one.until_s is not None and not one.waits_for_quota and one.candidate is not None
+        ]
+        """Behind a breaker: looked at again when there is nothing else."""
+        self._patience_until_s: float | None = None
+        self._ticket: Ticket | None = None
         self._line: _InLine | None = None
         self._lease: Lease | None = None
         self._current: _Entry | None = None
@@ -148,18 +157,21 @@ class Attempts:
             return GiveUp(self._stopped)
         if now_s >= self._deadline_s:
             return self._give_up(now_s, timed_out=True)
+        self._stop_waiting()
         if self._line is not None:
             step = self._in_line(self._line, now_s)
             if step is not None:
                 return step
-        while self._todo and self._count < self.plan.max_attempts:
-            entry = self._todo[0]
-            if entry.not_before_s - now_s > PATIENCE_S:
-                entry = min(self._todo, key=lambda one: one.not_before_s)
-            if entry.not_before_s > now_s:
-                if not self._worth_waiting(entry, now_s):
+        while self._count < self.plan.max_attempts:
+            entry = self._first(now_s)
+            if entry is None or entry.not_before_s - now_s > PATIENCE_S:
+                if self._recovered(now_s):
+                    continue
+                if entry is not None and not self._worth_waiting(entry, now_s):
                     self._pass_over(entry, "would have to wait too long", entry.not_before_s)
                     continue
+                return self._wait_long(entry, now_s) or self._give_up(now_s)
+            if entry.not_before_s > now_s:
                 return Wait(entry.not_before_s - now_s)
             self._todo.remove(entry)
             step = self._queue(self._with_room(entry, now_s), now_s)
@@ -208,10 +220,11 @@ class Attempts:
             return
         self._narrow(verdict, entry)
         if verdict.again:
-            self._again(entry, lease, now_s)
+            self._again(entry, lease, failure, now_s)
 
     def close(self, now_s: float) -> None:
         """End whatever is under way, without a verdict."""
+        self._stop_waiting()
         line, self._line = self._line, None
         if line is not None:
             queue = self._live.connection(line.entry.candidate, now_s).queue
@@ -225,6 +238,23 @@ class Attempts:
             self._release()
 
     # Steps towards a try
+
+    def _first(self, now_s: float) -> _Entry | None:
+        """The next in line; one that must wait long only when all the others must."""
+        if not self._todo:
+            return None
+        entry = self._todo[0]
+        if entry.not_before_s - now_s > PATIENCE_S:
+            return min(self._todo, key=lambda one: one.not_before_s)
+        return entry
+
+    def _wait_long(self, entry: _Entry | None, now_s: float) -> Wait | None:
+        """Until the entry may be tried or a breaker moves, whichever comes first."""
+        wait = self._await_recovery(now_s)
+        if entry is None:
+            return wait
+        seconds = entry.not_before_s - now_s
+        return Wait(seconds) if wait is None else Wait(min(seconds, wait.seconds), wait.ticket)
 
     def _with_room(self, entry: _Entry, now_s: float) -> _Entry:
         """The entry, or another connection of the same model that need not queue; they swap."""
@@ -300,6 +330,7 @@ class Attempts:
         if lease is None:
             queue.release()
             health = self._live.model(candidate, now_s)
+            self._shut.append(entry)
             return self._pass_over(entry, health.blocked_by, health.blocked_until_s)
         self._lease, self._current = lease, entry
         entry.tries += 1
@@ -320,8 +351,59 @@ class Attempts:
             entry.not_before_s = health.limited_until_s
             self._todo.append(entry)
         else:
+            self._shut.append(entry)
             self._pass_over(entry, health.blocked_by, health.blocked_until_s)
         return True
+
+    def _recovered(self, now_s: float) -> bool:
+        """Take back into the list whose breaker lets something pass again."""
+        open_now = [one for one in self._shut if self._blocked_until_s(one.candidate) <= now_s]
+        self._shut = [one for one in self._shut if one not in open_now]
+        self._todo += open_now
+        return bool(open_now)
+
+    def _await_recovery(self, now_s: float) -> Wait | None:
+        """With no other route left: wait for a breaker's time, or for the verdict of a probe.
+
+        All such waiting of a request together is bounded by `queue.max_wait`.
+        """
+        if not self._shut:
+            return None
+        if self._patience_until_s is None:
+            longest_s = max(one.candidate.resilience.queue.max_wait_s for one in self._shut)
+            self._patience_until_s = min(now_s + longest_s, self._deadline_s)
+        if now_s >= self._patience_until_s:
+            return None
+        ends_s: list[float] = []
+        ticket = Ticket()
+        for entry in self._shut:
+            health = self._live.models.get(entry.candidate.key)
+            until_s = self._blocked_until_s(entry.candidate)
+            if until_s <= self._patience_until_s:
+                ends_s.append(until_s)
+            elif health is not None and isinstance(health.breaker, HalfOpen):
+                health.waiting[ticket] = None
+                ends_s.append(self._patience_until_s)
+        if not ends_s:
+            return None
+        self._ticket = ticket
+        return Wait(max(min(ends_s) - now_s, 0.0), ticket)
+
+    def _blocked_until_s(self, candidate: Candidate) -> float:
+        connection = self._live.connections.get(candidate.connection_key)
+        health = self._live.models.get(candidate.key)
+        return max(
+            connection.blocked_until_s if connection is not None else 0.0,
+            health.blocked_until_s if health is not None else 0.0,
+        )
+
+    def _stop_waiting(self) -> None:
+        ticket, self._ticket = self._ticket, None
+        if ticket is not None:
+            for entry in self._shut:
+                health = self._live.models.get(entry.candidate.key)
+                if health is not None:
+                    health.waiting.pop(ticket, None)
 
     def _worth_waiting(self, entry: _Entry, now_s: float) -> bool:
         retry = entry.candidate.resilience.retry
@@ -343,13 +425,14 @@ class Attempts:
         elif not verdict.next_connection:
             self._todo = [one for one in self._todo if one.candidate.model != failed.model]
 
-    def _again(self, entry: _Entry, lease: Lease, now_s: float) -> None:
+    def _again(self, entry: _Entry, lease: Lease, failure: Failure, now_s: float) -> None:
         """Ask the same connection once more: soon, before other targets; or late, after them."""
         retry = entry.candidate.resilience.retry
         if entry.tries >= retry.attempts:
             return
         at_s = now_s + backoff_s(retry, entry.tries, self._rng)
-        entry.not_before_s = max(at_s, lease.health.limited_until_s)
+        asked_s = failure.retry_after_s or 0.0 if retry.honor_retry_after else 0.0
+        entry.not_before_s = max(at_s, lease.health.limited_until_s, now_s + asked_s)
         fresh = sum(one.tries == 0 for one in self._todo)
         # Breadth first: a repeat must not use up an attempt that an untried route needs.
         spare = self.plan.max_attempts - self._count - fresh

@@ -7,7 +7,7 @@ from typing import Final
 
 from omniroute.routing.breaker import CLOSED, State
 from omniroute.routing.cooldown import Quota
-from omniroute.routing.queue import ConnectionQueue
+from omniroute.routing.queue import ConnectionQueue, Ticket
 
 USES_HALF_LIFE_S: Final = (
     60.0  # "recently" for least-used: long against a request, short against a shift
@@ -23,6 +23,7 @@ class ModelHealth:
         "breaker",
         "failed",
         "failed_at_s",
+        "hinted_until_s",
         "in_flight",
         "last_failure",
         "latency_s",
@@ -37,6 +38,7 @@ class ModelHealth:
         "succeeded",
         "uses",
         "uses_at_s",
+        "waiting",
     )
 
     def __init__(self) -> None:
@@ -46,6 +48,8 @@ class ModelHealth:
         self.blocked_by = ""
         self.limited_until_s = 0.0
         """The provider asked to wait until then."""
+        self.hinted_until_s = 0.0
+        """The last answer's `Retry-After`; counts when that answer turns out to be a 429."""
         self.refused_until_s = 0.0
         """The provider does not let this credential use this model."""
         self.rests_until_s = 0.0
@@ -65,6 +69,14 @@ class ModelHealth:
         self.quotas_at_s = 0.0
         self.quota_left = 1.0
         self.seen_s = 0.0
+        self.waiting: dict[Ticket, None] = {}
+        """Who has no other route and waits for the verdict of a probe."""
+
+    def wake(self) -> None:
+        """The breaker has moved: all who wait look again."""
+        waiting, self.waiting = self.waiting, {}
+        for ticket in waiting:
+            ticket.grant()
 
     def recent_uses(self, now_s: float) -> float:
         """Requests begun, each counting half after every half-life."""

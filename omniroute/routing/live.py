@@ -148,6 +148,8 @@ class LiveState:
         health, settings = lease.health, lease.candidate.resilience.breaker
         health.breaker = breaker.succeed(health.breaker, settings, lease.permit)
         _settle(health, settings, now_s)
+        if lease.permit.probe is not None:
+            health.wake()
         health.rests_until_s = 0.0
         health.succeeded += 1
         health.score += _SCORE_WEIGHT * (1.0 - health.score)
@@ -161,10 +163,10 @@ class LiveState:
         health, settings = lease.health, lease.candidate.resilience
         if blame == "provider":
             health.breaker = breaker.fail(health.breaker, settings.breaker, lease.permit, now_s)
-            health.rests_until_s = max(health.rests_until_s, now_s + settings.cooldown.error_s)
-            if failure.retry_after_s and settings.retry.honor_retry_after:
-                wait_s = min(failure.retry_after_s, settings.retry.max_interval_s)
-                health.limited_until_s = max(health.limited_until_s, now_s + wait_s)
+            # A 503's Retry-After is often a guess: the connection comes last, but may be tried.
+            asked_s = min(failure.retry_after_s or 0.0, settings.retry.max_interval_s)
+            rest_s = max(settings.cooldown.error_s, asked_s)
+            health.rests_until_s = max(health.rests_until_s, now_s + rest_s)
         else:
             health.breaker = breaker.give_back(health.breaker, lease.permit)
         if blame == "quota":
@@ -176,6 +178,8 @@ class LiveState:
         elif blame == "model":
             health.refused_until_s = now_s + settings.cooldown.auth_s
         _settle(health, settings.breaker, now_s)
+        if lease.permit.probe is not None:
+            health.wake()
         if blame != "nobody":
             health.failed += 1
             health.failed_at_s = now_s
@@ -187,6 +191,8 @@ class LiveState:
         health = lease.health
         health.breaker = breaker.give_back(health.breaker, lease.permit)
         _settle(health, lease.candidate.resilience.breaker, now_s)
+        if lease.permit.probe is not None:
+            health.wake()
 
     def ended(self, lease: Lease) -> None:
         """An attempt is over, however it went; its place in the queue is free."""
@@ -197,10 +203,14 @@ class LiveState:
         self, candidate: Candidate, headers: Mapping[str, str], *, now_s: float, now: datetime
     ) -> None:
         """Take the limits out of an answer's headers, whatever its status."""
+        hint_s = cooldown.read_retry_after(headers, now)
         quotas = cooldown.read_quotas(headers, now)
-        if not quotas:
+        if not quotas and hint_s is None and candidate.key not in self.models:
             return
         health = self.model(candidate, now_s)
+        health.hinted_until_s = now_s + (hint_s or 0.0)
+        if not quotas:
+            return
         health.quotas, health.quotas_at_s = quotas, now_s
         health.quota_left = cooldown.share_left(quotas)
         wait_s = cooldown.exhausted_for_s(quotas)
@@ -328,7 +338,7 @@ def _limited_for_s(
         return settings.rate_limited_s
     if failure.retry_after_s is not None:
         return failure.retry_after_s
-    told_s = health.limited_until_s - now_s
+    told_s = max(health.limited_until_s, health.hinted_until_s) - now_s
     return told_s if told_s > 0 else DEFAULT_LIMITED_S
 
 

@@ -21,13 +21,18 @@ _MAX_STARTS: Final = 10_000  # start times kept to hold a per-minute bound exact
 
 
 class Ticket:
-    """A place in the line. The one who waits sets `wake`; it is called once, when granted."""
+    """Something that is waited for. Who waits sets `wake`; it is called once, when granted."""
 
     __slots__ = ("granted", "wake")
 
     def __init__(self) -> None:
         self.granted = False
         self.wake: Callable[[], None] | None = None
+
+    def grant(self) -> None:
+        self.granted = True
+        if self.wake is not None:
+            self.wake()
 
 
 class Go(Struct, frozen=True):
@@ -111,10 +116,7 @@ class ConnectionQueue:
     def release(self) -> None:
         """A place is free: the first in line has it."""
         if self._waiting:
-            ticket = self._waiting.popleft()
-            ticket.granted = True
-            if ticket.wake is not None:
-                ticket.wake()
+            self._waiting.popleft().grant()
         else:
             self.in_flight -= 1
 

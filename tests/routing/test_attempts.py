@@ -199,7 +199,8 @@ def test_an_open_breaker_answers_at_once_with_retry_after() -> None:
     assert 0 < error.retry_after_s <= 30
 
 
-def test_only_probes_pass_while_half_open() -> None:
+@pytest.mark.parametrize("verdict", ["good", "bad"])
+def test_only_probes_pass_while_half_open(verdict: str) -> None:
     world = World(one_provider((Connection(id="a"),)))
     for _ in range(5):
         world.run(lambda _: failing(500), "p/m")
@@ -207,10 +208,37 @@ def test_only_probes_pass_while_half_open() -> None:
     world.now_s += 31
     started = [world.start("p/m") for _ in range(500)]
     steps = [attempts.next(world.now_s) for attempts in started]
-    assert Counter(type(step).__name__ for step in steps) == {"Try": 1, "GiveUp": 499}
-    probe = next(a for a, step in zip(started, steps, strict=True) if isinstance(step, Try))
-    probe.succeeded(world.now_s)
-    assert world.run(lambda _: None, "p/m")[1] is None
+    assert Counter(type(step).__name__ for step in steps) == {"Try": 1, "Wait": 499}
+    assert [type(attempts.next(world.now_s + 5)) for attempts in started[1:]] == [Wait] * 499
+    woken: list[int] = []
+    for at, attempts in enumerate(started[1:]):
+        step = attempts.next(world.now_s + 5)
+        assert isinstance(step, Wait)
+        assert step.ticket is not None
+        step.ticket.wake = lambda at=at: woken.append(at)
+    if verdict == "good":
+        started[0].succeeded(world.now_s + 5)
+    else:
+        started[0].failed(failing(500), world.now_s + 5)
+    assert woken == list(range(499))
+    after = {type(attempts.next(world.now_s + 5)).__name__ for attempts in started[1:]}
+    assert after == ({"Try"} if verdict == "good" else {"GiveUp"})
+
+
+def test_waiting_for_a_probe_is_bounded() -> None:
+    world = World(one_provider((Connection(id="a"),), queue=Queue(max_wait_s=2.0)))
+    for _ in range(5):
+        world.run(lambda _: failing(500), "p/m")
+    world.now_s += 31
+    probe, other = world.start("p/m"), world.start("p/m")
+    assert isinstance(probe.next(world.now_s), Try)
+    step = other.next(world.now_s)
+    assert isinstance(step, Wait)
+    assert step.seconds == 2.0
+    last = other.next(world.now_s + 2.0)
+    assert isinstance(last, GiveUp)
+    assert last.error.status == 503
+    assert not world.live.models["p/a/m"].waiting
 
 
 def test_a_client_that_leaves_gives_everything_back() -> None:
