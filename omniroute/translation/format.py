@@ -76,8 +76,6 @@ class Format(Struct, frozen=True, kw_only=True):
     extra: Extra | None
     answers_need_hub: bool
     """The table looks at the hub's request while it translates an answer."""
-    counts_frames: bool
-    """The table numbers the frames of a stream."""
     forgets: bool
     """Clients of this format do not send signatures back; they are remembered for them."""
     named: bool
@@ -229,7 +227,7 @@ class _Build:
     def _check_kinds(self) -> None:
         for section in ("kinds", "messages"):
             for word, kind in self.table.mapping("errors", section).items():
-                if kind not in KINDS:
+                if not isinstance(kind, str) or kind not in KINDS:
                     self.problems.append(
                         Problem(
                             path=("errors", section, word),
@@ -281,7 +279,6 @@ class _Build:
             known_fields=None if "@" in reads else frozenset(known),
             extra=self._extra(functions),
             answers_need_hub="hub" in self._answer_vars(functions),
-            counts_frames="sequence" in self._answer_vars(functions),
             forgets=bool(table.sections.get("forgets")),
             named=table.sections["framing"] == "sse-named",
             marker=marker.encode() if isinstance(marker, str) else None,

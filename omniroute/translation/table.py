@@ -43,6 +43,11 @@ INNER: Final[Mapping[str, frozenset[str]]] = {
     "passthrough.extra": frozenset({"unless", "frame", "fields"}),
 }
 """The keys of the sections whose shape is fixed."""
+_NEEDED_INNER: Final[Mapping[str, tuple[str, ...]]] = {
+    "auth": ("header", "template"),
+    "passthrough.extra": ("unless",),
+}
+_LISTS: Final = (("known",), ("forgets",), ("passthrough", "extra", "fields"))
 TEXT_MAPS: Final = ("headers", "query")
 
 
@@ -119,7 +124,18 @@ def _shape_problems(table: Table) -> list[Problem]:
             continue
         members = cast(dict[str, Any], value)
         problems += [_unknown((*path, key), key, allowed) for key in members if key not in allowed]
-    if "framing" in table.sections and table.sections["framing"] not in FRAMINGS:
+        problems += [
+            Problem(path=path, message=f"{dotted} needs {key}")
+            for key in _NEEDED_INNER.get(dotted, ())
+            if not isinstance(members.get(key), str)
+        ]
+    for path in _LISTS:
+        value = table.section(*path)
+        words = cast(list[Any], value) if isinstance(value, list) else [None]
+        if value is not None and not all(isinstance(word, str) for word in words):
+            problems.append(Problem(path=path, message=f"{path[-1]} is a list of names"))
+    framing = table.sections.get("framing", "sse")
+    if not isinstance(framing, str) or framing not in FRAMINGS:
         names = ", ".join(FRAMINGS)
         problems.append(Problem(path=("framing",), message=f"framing is one of {names}"))
     if not isinstance(table.sections.get("format"), str):
@@ -132,6 +148,12 @@ def _shape_problems(table: Table) -> list[Problem]:
     for name, values in table.mapping("maps").items():
         if not isinstance(values, dict):
             problems.append(Problem(path=("maps", name), message="a map of names to values"))
+            continue
+        problems += [
+            Problem(path=("maps", name, key), message="a map holds words and numbers")
+            for key, value in cast(dict[str, Any], values).items()
+            if not isinstance(value, str | int | float)
+        ]
     return problems
 
 

@@ -104,8 +104,11 @@ class TemplateCompiler:
         self._calls[name] = set()
         self._root_calls[name] = set()
         self.used_vars[name] = set()
-        with self._source.function(_identifier(name), "node, ctx"):
-            self._source.line(f"return {self._emit(template, 'node', path)}")
+        try:
+            with self._source.function(_identifier(name), "node, ctx"):
+                self._source.line(f"return {self._emit(template, 'node', path)}")
+        except ExpressionError as error:
+            self._problem(path, f"{error.message}; move a part of it to mappings")
 
     def build(self, filename: str) -> Mapping[str, Converter]:
         """Compile the module; call it only when there are no problems."""
@@ -261,6 +264,8 @@ class TemplateCompiler:
         text = members["$each"]
         if not isinstance(text, str):
             return self._problem((*path, "$each"), "$each takes an expression that gives an array")
+        if source.crowded:
+            return self._problem(path, "$each inside $each too often; move a part to mappings")
         items = self._expression(text, at, (*path, "$each"))
         result = source.assign("None")
         with source.block(f"if type({items}) is list:"):
@@ -321,7 +326,7 @@ class TemplateCompiler:
 
     def _do_use(self, members: dict[str, Any], at: str, path: Path) -> str:
         name = members["$use"]
-        if name not in self._mappings:
+        if not isinstance(name, str) or name not in self._mappings:
             close = difflib.get_close_matches(str(name), self._mappings, 1)
             hint = f"did you mean {close[0]}?" if close else "declare it under mappings"
             return self._problem((*path, "$use"), f"there is no mapping {name}", hint=hint)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from omniroute.errors import TableError
 from omniroute.gateway.tables import read_tables
@@ -25,6 +30,16 @@ stream:
   decode:
     - {$when: text, $then: {block: "'t'", kind: "'text'", text: text}}
 """
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.sampled_from(["", "a.b", "a ||", "$x"]),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(st.sampled_from(["a", "$each", "$when", "$use", "$lit", "$let"]), inner)
+    ),
+    max_leaves=5,
+)
 
 
 def findings(text: str) -> list[str]:
@@ -117,6 +132,34 @@ def test_a_mistake_is_pointed_at(old: str, new: str, expected: str) -> None:
 def test_all_mistakes_are_found_at_once() -> None:
     text = SMALL.replace("$use: part", "$use: prat").replace("{id: id}", '{id: "idd(id)"}')
     assert len(findings(text)) == 2
+
+
+def _places(node: Any) -> list[Any]:
+    return [*cast("dict[str, Any]", node)] if isinstance(node, dict) else [*range(len(node))]
+
+
+@settings(max_examples=60)
+@given(data=st.data())
+def test_any_spoiled_table_is_a_format_or_a_list_of_findings(data: st.DataObject) -> None:
+    sections: Any = yaml.safe_load(SMALL)
+    node: Any = sections
+    while True:
+        place = data.draw(st.sampled_from(_places(node)))
+        inner: Any = node[place]
+        if inner and not isinstance(inner, str) and data.draw(st.integers(0, 3)):
+            node = inner
+            continue
+        node[place] = data.draw(ANYTHING)
+        break
+    findings(yaml.safe_dump(sections))
+
+
+def test_too_many_loops_are_a_finding() -> None:
+    deep: Any = "a"
+    for _ in range(20):
+        deep = {"$each": "a", "$as": deep}
+    text = SMALL.replace("{id: id}", yaml.safe_dump(deep, default_flow_style=True, width=9999))
+    assert any("move a part to mappings" in item for item in findings(text))
 
 
 def test_what_is_no_yaml_is_a_finding() -> None:
