@@ -73,16 +73,23 @@ class Repeats:
             case Repeat(answer):
                 return self._again(trace, decode_answer(answer))
             case Fresh(token):
-                return await self._first(token, opener, ask)
+                return await self._first(trace, token, opener, ask)
 
     async def _first(
-        self, token: str, opener: Opener, ask: Callable[[Opener], Awaitable[Whole | None]]
+        self,
+        trace: Trace,
+        token: str,
+        opener: Opener,
+        ask: Callable[[Opener], Awaitable[Whole | None]],
     ) -> Whole | None:
         recorder = _Recorder(opener)
         answer: Answer | None = None
         try:
             whole = await ask(recorder.open)
-            answer = _answer_of(whole) if whole is not None else recorder.answer()
+            if whole is not None:
+                answer = _answer_of(whole)
+            elif trace.error_class is None:  # a stream can end well and still tell of a failure
+                answer = recorder.answer()
             return whole
         finally:
             await self._services.store.finish(

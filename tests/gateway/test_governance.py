@@ -9,9 +9,9 @@ from typing import Any
 
 import httpx
 
-from tests.chat import ASK, COMPLETION, WHOLE_STREAM, answer, lab
+from tests.chat import ASK, COMPLETION, STREAM_HEAD, WHOLE_STREAM, answer, delta, lab
 from tests.running import Gateway, running, served
-from tests.scripted import Script, scripted_upstream
+from tests.scripted import CUT, Script, scripted_upstream
 
 CHAT = "/v1/chat/completions"
 
@@ -192,3 +192,16 @@ async def test_workers_share_their_limits(tmp_path: Path) -> None:
 
             statuses = await asyncio.gather(*(one() for _ in range(60)))
     assert sorted(statuses) == [200] * 20 + [429] * 40
+
+
+async def test_a_stream_that_broke_is_not_repeated(tmp_path: Path) -> None:
+    broken: Script = [STREAM_HEAD, delta("Hel"), CUT]
+    async with (
+        scripted_upstream(broken) as upstream,
+        running(tmp_path, lab(upstream.url, keyed(""))) as gateway,
+    ):
+        body = {**ASK, "stream": True}
+        for _ in range(2):
+            reply = await ask(gateway, body, idempotency_key="s")
+            assert "x-omniroute-idempotent" not in reply.headers
+        assert len(upstream.requests) == 2
