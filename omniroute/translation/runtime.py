@@ -63,7 +63,7 @@ def band(table: Mapping[str, Any], value: object) -> Any:
         return None
     found = None
     for name, least in table.items():
-        if found is None or value >= least:
+        if isinstance(least, int | float) and (found is None or value >= least):
             found = name
     return found
 
