@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Awaitable, Mapping
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from msgspec import Struct
 
-from omniroute.errors import UpstreamError
+from omniroute.errors import UpstreamError, UpstreamTimeoutError
 from omniroute.gateway.relay import (
     ReportedFailureError,
     read_error,
@@ -20,6 +20,8 @@ from omniroute.gateway.snapshot import Outlet
 from omniroute.routing.retry import failure_of
 from omniroute.translation.values import Failure, Outbound, Pair, Reply, Stream, Target
 from omniroute.upstream.client import Bounds, Exchange, Transport, UpstreamRequest
+
+T = TypeVar("T")
 
 
 class AttemptFailedError(Exception):
@@ -94,22 +96,16 @@ async def attempt(ask: Ask, transport: Transport) -> Answered | Begun:
         deadline=None if ask.target.stream else ask.deadline,
     )
     try:
-        async with asyncio.timeout_at(ask.deadline):
-            exchange = await transport.open(request, bounds)
+        exchange = await _within(ask, transport.open(request, bounds))
     except UpstreamError as error:
         raise AttemptFailedError(failure_of(error)) from error
-    except TimeoutError:
-        raise AttemptFailedError(_late()) from None
     first_byte_ms = (loop.time() - began) * 1000
     try:
-        async with asyncio.timeout_at(ask.deadline):
-            return await _receive(ask, exchange, outbound, first_byte_ms)
+        return await _within(ask, _receive(ask, exchange, outbound, first_byte_ms))
     except ReportedFailureError as error:
         failure, cause = error.failure, error
     except UpstreamError as error:
         failure, cause = failure_of(error), error
-    except TimeoutError as error:
-        failure, cause = _late(), error
     except BaseException:
         await exchange.close()
         raise
@@ -117,6 +113,17 @@ async def attempt(ask: Ask, transport: Transport) -> Answered | Begun:
     raise AttemptFailedError(
         failure, status=exchange.status, first_byte_ms=first_byte_ms, headers=exchange.headers
     ) from cause
+
+
+async def _within(ask: Ask, work: Awaitable[T]) -> T:
+    """Bound `work` by the deadline. The transport does it itself for what is not a stream."""
+    if not ask.target.stream:
+        return await work
+    try:
+        async with asyncio.timeout_at(ask.deadline):
+            return await work
+    except TimeoutError:
+        raise UpstreamTimeoutError("the request's deadline passed", phase="total") from None
 
 
 async def _receive(
@@ -160,10 +167,4 @@ def _headers(ask: Ask, outbound: Outbound) -> tuple[tuple[str, str], ...]:
         *outbound.headers,
         ("x-request-id", ask.request_id),
         *ask.outlet.headers,
-    )
-
-
-def _late() -> Failure:
-    return Failure(
-        kind="timeout", status=504, message="the request took longer than server.request_timeout"
     )

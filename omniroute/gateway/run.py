@@ -79,15 +79,18 @@ class Run:
         admit = self._admit(asked)
         repeats = Repeats.of(self._snapshot, self._services, self._inbound, caller)
         if repeats is None:
-            return await self._answer_once(asked, admit, body, facts, opener)
+            return await self._answer_once(asked, admit, resolved, body, facts, opener)
         return await repeats.answer(
-            self.trace, opener, lambda sink: self._answer_once(asked, admit, body, facts, sink)
+            self.trace,
+            opener,
+            lambda sink: self._answer_once(asked, admit, resolved, body, facts, sink),
         )
 
     async def _answer_once(
         self,
         asked: RequestFacts,
         admit: Admit,
+        resolved: Resolved,
         body: dict[str, Any],
         facts: Facts,
         opener: Opener,
@@ -102,7 +105,7 @@ class Run:
             return hit
         claims = Claims(self._services.store, self._snapshot.admission, self._services.clock)
         try:
-            answer = await self._ask_providers(asked, admit, body, facts, claims, opener)
+            answer = await self._ask_providers(asked, admit, resolved, body, facts, claims, opener)
         finally:
             await self._settle(claims)
         if kept is not None and answer is not None:
@@ -113,6 +116,7 @@ class Run:
         self,
         asked: RequestFacts,
         admit: Admit,
+        resolved: Resolved,
         body: dict[str, Any],
         facts: Facts,
         claims: Claims,
@@ -120,7 +124,7 @@ class Run:
     ) -> Whole | None:
         """Reserve and attempt; again when a target's budget sends the request elsewhere."""
         while True:
-            attempts, admit = await self._reserve(asked, admit, facts, claims)
+            attempts, admit = await self._reserve(asked, admit, resolved, facts, claims)
             try:
                 return await self._attempt(attempts, admit, body, facts, claims, opener)
             except _ReroutedError as rerouted:
@@ -227,11 +231,18 @@ class Run:
         return decision
 
     async def _reserve(
-        self, asked: RequestFacts, admit: Admit, facts: Facts, claims: Claims
+        self,
+        asked: RequestFacts,
+        admit: Admit,
+        resolved: Resolved,
+        facts: Facts,
+        claims: Claims,
     ) -> tuple[Attempts, Admit]:
         """Plan, and take what limits and budgets ask for; a degraded budget plans again."""
         for _ in range(MAX_DEGRADED):
-            attempts = self._plan(asked, facts, self._resolve(None, admit.model))
+            if admit.model != resolved.id:
+                resolved = self._resolve(None, admit.model)
+            attempts = self._plan(asked, facts, resolved)
             # The dearest one's estimate, since a fallback may go there.
             planned = (*attempts.plan.candidates, *attempts.plan.resting)
             cost_nanousd = max((self._estimate(one, facts) for one in planned), default=0)

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 import orjson
+from msgspec import Struct
 
 from omniroute.errors import ExpressionError, TranslationError, UpstreamCutError
 from omniroute.translation import hub
@@ -61,6 +62,27 @@ def render(body: Any) -> bytes:
         raise TranslationError("the body cannot be written as JSON") from error
 
 
+class Way(Struct, frozen=True, kw_only=True):
+    """Where a format's requests go, and with what."""
+
+    path: str
+    """With `{model}` where the model's name belongs."""
+    headers: tuple[tuple[str, str], ...]
+    query: tuple[tuple[str, str], ...]
+
+
+def _way(upstream: Format, *, stream: bool) -> Way:
+    table = upstream.table
+    paths = table.mapping("paths")
+    headers = {"content-type": "application/json", **table.mapping("headers")}
+    query = table.mapping("query", "stream" if stream else "chat")
+    return Way(
+        path=paths.get("stream", paths["chat"]) if stream else paths["chat"],
+        headers=tuple((name, str(value)) for name, value in headers.items()),
+        query=tuple((name, str(value)) for name, value in query.items()),
+    )
+
+
 class FormatPair:
     """Holds no state of requests; shared by all of a snapshot."""
 
@@ -68,6 +90,7 @@ class FormatPair:
         self._client = client
         self._upstream = upstream
         self.passthrough = client.table is upstream.table
+        self._ways = {stream: _way(upstream, stream=stream) for stream in (False, True)}
 
     def request(self, body: dict[str, Any], raw: bytes, target: Target) -> Outbound:
         ctx = context(target, body)
@@ -77,16 +100,12 @@ class FormatPair:
             data = render(
                 run(self._upstream.functions["request.encode"], self._hub(ctx, target), ctx)
             )
-        table = self._upstream.table
-        paths = table.mapping("paths")
-        path: str = paths.get("stream", paths["chat"]) if target.stream else paths["chat"]
-        query = table.mapping("query", "stream" if target.stream else "chat")
-        headers = {"content-type": "application/json", **table.mapping("headers")}
+        way = self._ways[target.stream]
         return Outbound(
-            path=path.replace("{model}", quote(target.model, safe="/:@")),
-            headers=tuple((name, str(value)) for name, value in headers.items()),
+            path=way.path.replace("{model}", quote(target.model, safe="/:@")),
+            headers=way.headers,
             body=data,
-            query=tuple((name, str(value)) for name, value in query.items()),
+            query=way.query,
             dropped=tuple(ctx["dropped"]),
         )
 
