@@ -379,11 +379,11 @@ class Attempts:
         for entry in self._shut:
             health = self._live.models.get(entry.candidate.key)
             until_s = self._blocked_until_s(entry.candidate)
-            if until_s <= self._patience_until_s:
-                ends_s.append(until_s)
-            elif health is not None and isinstance(health.breaker, HalfOpen):
+            if health is not None and isinstance(health.breaker, HalfOpen):
                 health.waiting[ticket] = None
-                ends_s.append(self._patience_until_s)
+                ends_s.append(min(until_s, self._patience_until_s))
+            elif until_s <= self._patience_until_s:
+                ends_s.append(until_s)
         if not ends_s:
             return None
         self._ticket = ticket
