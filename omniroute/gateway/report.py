@@ -1,51 +1,16 @@
-"""What the running worker tells of itself: health, the active configuration, the last reload."""
+"""What the running worker tells of its configuration: the active one, and the last reload."""
 
 from __future__ import annotations
 
-import os
-import resource
-import sys
 from typing import Any
 
 import msgspec
 
 from omniroute.base.secret import redact
-from omniroute.base.version import __version__
 from omniroute.config.diagnostics import Diagnostic
 from omniroute.gateway.masking import masked
 from omniroute.gateway.reload import ReloadStatus
 from omniroute.gateway.runtime import Runtime
-
-
-def health(runtime: Runtime) -> dict[str, Any]:
-    """Overall and per provider; `status` is `healthy`, or `degraded` after a failed reload."""
-    snapshot = runtime.snapshot
-    status = runtime.reloader.status
-    spool = runtime.spool.stats
-    now = runtime.clock.now()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    disabled = list(snapshot.index.unavailable)
-    return {
-        "status": "healthy" if status.ok and not spool.dropped else "degraded",
-        "timestamp": now.isoformat(),
-        "version": __version__,
-        "uptime": (now - runtime.started).total_seconds(),
-        "pid": os.getpid(),
-        "platform": sys.platform,
-        "memoryUsage": {"peakRss": peak * 1024},
-        "activeConnections": runtime.in_flight,
-        "config": reload_status(status),
-        "providerSummary": {
-            "configuredCount": len(snapshot.config.providers),
-            "connectionCount": len(snapshot.outlets) + len(disabled),
-            "disabledConnections": disabled,
-        },
-        "ledger": {
-            "appended": spool.appended,
-            "dropped": spool.dropped,
-            "pendingBytes": spool.pending_bytes,
-        },
-    }
 
 
 def config(runtime: Runtime) -> dict[str, Any]:

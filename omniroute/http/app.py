@@ -10,7 +10,17 @@ from sanic.request import Request
 
 from omniroute.base.log import request_id
 from omniroute.gateway.runtime import Runtime
-from omniroute.http import cors, counting, gemini, inference, management, models, ollama
+from omniroute.http import (
+    cors,
+    counting,
+    gemini,
+    governance,
+    inference,
+    management,
+    models,
+    ollama,
+    resilience,
+)
 from omniroute.http.asked import Asked, headers_of
 from omniroute.http.auth import client_ip_of, presented_key, request_id_of
 from omniroute.http.endpoints import envelope_of
@@ -32,6 +42,8 @@ def routes() -> tuple[Route, ...]:
         *ollama.ROUTES,
         *models.ROUTES,
         *management.ROUTES,
+        *resilience.ROUTES,
+        *governance.ROUTES,
     )
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import orjson
 from sanic import HTTPResponse
 
 from omniroute.gateway import report
 from omniroute.gateway.runtime import Runtime
 from omniroute.http.asked import Asked
-from omniroute.http.respond import whole
+from omniroute.http.respond import as_json, whole
 from omniroute.http.routes import Route, Surface
+from omniroute.management import health
 
 
 async def _healthz(runtime: Runtime, asked: Asked) -> HTTPResponse:
@@ -23,16 +23,16 @@ async def _readyz(runtime: Runtime, asked: Asked) -> HTTPResponse:
 
 
 async def _health(runtime: Runtime, asked: Asked) -> HTTPResponse:
-    return whole(200, {}, orjson.dumps(report.health(runtime)))
+    return as_json(health.health(runtime))
 
 
 async def _config(runtime: Runtime, asked: Asked) -> HTTPResponse:
-    return whole(200, {}, orjson.dumps(report.config(runtime)))
+    return as_json(report.config(runtime))
 
 
 async def _reload(runtime: Runtime, asked: Asked) -> HTTPResponse:
     status = await runtime.reloader.reload("api")
-    return whole(200 if status.ok else 422, {}, orjson.dumps(report.reload_status(status)))
+    return as_json(report.reload_status(status), 200 if status.ok else 422)
 
 
 ROUTES = (

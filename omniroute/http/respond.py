@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
 
+import orjson
 from sanic import HTTPResponse
 
 STALL_S: Final = 60.0
@@ -51,3 +52,8 @@ def whole(
 ) -> HTTPResponse:
     """An answer that is complete; Sanic adds its length."""
     return HTTPResponse(body, status=status, headers=dict(headers), content_type=content_type)
+
+
+def as_json(value: object, status: int = 200) -> HTTPResponse:
+    """A management answer."""
+    return whole(status, {}, orjson.dumps(value))

@@ -315,18 +315,24 @@ class LiveState:
         for name in [name for name in self.models if name.startswith(prefix)]:
             del self.models[name]
 
-    def reset(self) -> int:
-        """Close every breaker and end every rest; how many records that changed."""
+    def reset(self, scope: str = "") -> int:
+        """Close breakers and end rests; how many records that changed.
+
+        `scope` is `provider/` or `provider/connection/`; empty for everything.
+        """
         changed = 0
-        for health in self.models.values():
+        for key, health in self.models.items():
+            if not key.startswith(scope):
+                continue
             if health.breaker != breaker.CLOSED or health.blocked_until_s or health.rests_until_s:
                 changed += 1
             health.breaker = breaker.CLOSED
             health.blocked_until_s = health.limited_until_s = 0.0
             health.refused_until_s = health.rests_until_s = 0.0
-        for connection in self.connections.values():
-            changed += connection.blocked_until_s > 0
-            connection.blocked_until_s = 0.0
+        for key, connection in self.connections.items():
+            if f"{key}/".startswith(scope):
+                changed += connection.blocked_until_s > 0
+                connection.blocked_until_s = 0.0
         return changed
 
 

@@ -8,6 +8,7 @@ from random import Random
 from msgspec.structs import replace
 
 from omniroute.config.model import Config, Connection, Ref
+from omniroute.routing.breaker import CLOSED
 from omniroute.routing.index import compile_index, make_leaf
 from omniroute.routing.live import MAX_MODELS, MAX_SESSIONS, LiveState
 from omniroute.routing.plan import RouteFacts
@@ -111,6 +112,16 @@ def test_reset_closes_and_counts() -> None:
         world.run(lambda _: failing(500))
     assert world.live.reset() == 1
     assert world.run(lambda _: None)[1] is None
+
+
+def test_reset_keeps_to_its_scope() -> None:
+    world = World(combo_of(2))
+    for _ in range(6):
+        world.run(lambda _: failing(500))
+    (first, second) = sorted(world.live.models)
+    assert world.live.reset(first.partition("/")[0] + "/") == 1
+    assert world.live.models[first].breaker == CLOSED
+    assert world.live.models[second].breaker != CLOSED
 
 
 def test_deal_survives_members_that_change() -> None:

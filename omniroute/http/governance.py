@@ -1,0 +1,46 @@
+"""Policies, budgets and the answer cache, for those who look after them."""
+
+from __future__ import annotations
+
+from sanic import HTTPResponse
+
+from omniroute.gateway.runtime import Runtime
+from omniroute.http.asked import Asked
+from omniroute.http.respond import as_json
+from omniroute.http.routes import Handle, Route, Surface
+from omniroute.management import caches, governance
+
+
+async def _policies(runtime: Runtime, asked: Asked) -> HTTPResponse:
+    return as_json(governance.policies(runtime))
+
+
+async def _budgets(runtime: Runtime, asked: Asked) -> HTTPResponse:
+    key = asked.query("keyId") or asked.query("apiKeyId")
+    return as_json(await governance.budgets(runtime, key=key))
+
+
+async def _cache(runtime: Runtime, asked: Asked) -> HTTPResponse:
+    return as_json(await caches.overview(runtime))
+
+
+async def _cache_stats(runtime: Runtime, asked: Asked) -> HTTPResponse:
+    return as_json(await caches.stats(runtime))
+
+
+async def _clear_cache(runtime: Runtime, asked: Asked) -> HTTPResponse:
+    return as_json({"ok": True, "cleared": await caches.clear(runtime), "scope": "all"})
+
+
+def _route(method: str, path: str, name: str, handle: Handle, surface: Surface) -> Route:
+    return Route(method=method, path=path, name=name, surface=surface, handle=handle)
+
+
+ROUTES = (
+    _route("GET", "/api/policies", "policies", _policies, Surface.VIEWER),
+    _route("GET", "/api/usage/budget", "budgets", _budgets, Surface.VIEWER),
+    _route("GET", "/api/cache", "cache", _cache, Surface.VIEWER),
+    _route("DELETE", "/api/cache", "cache_clear", _clear_cache, Surface.ADMIN),
+    _route("GET", "/api/cache/stats", "cache_stats", _cache_stats, Surface.VIEWER),
+    _route("DELETE", "/api/cache/stats", "cache_stats_clear", _clear_cache, Surface.ADMIN),
+)

@@ -1,0 +1,74 @@
+"""Resilience settings and what was learned: breakers, limits, sessions, availability."""
+
+from __future__ import annotations
+
+from sanic import HTTPResponse
+
+from omniroute.errors import RequestError
+from omniroute.gateway.body import parse_body
+from omniroute.gateway.runtime import Runtime
+from omniroute.http.asked import Asked
+from omniroute.http.respond import as_json
+from omniroute.http.routes import Handle, Route, Surface
+from omniroute.management import availability, connections, resilience
+from omniroute.management.sessions import sessions
+
+
+async def _settings(runtime: Runtime, asked: Asked) -> HTTPResponse:
+    return as_json(resilience.settings(runtime))
+
+
+async def _reset(runtime: Runtime, asked: Asked) -> HTTPResponse:
+    scope = parse_body(asked.body) if asked.body else {}
+    count = connections.reset(
+        runtime,
+        provider=_optional_text(scope, "provider"),
+        connection=_optional_text(scope, "connection"),
+    )
+    message = f"Reset {count} circuit breaker(s)"
+    return as_json({"ok": True, "resetCount": count, "message": message})
+
+
+async def _rate_limits(runtime: Runtime, asked: Asked) -> HTTPResponse:
+    return as_json(
+        connections.rate_limits(
+            runtime, provider=asked.query("provider"), connection=asked.query("connection")
+        )
+    )
+
+
+async def _sessions(runtime: Runtime, asked: Asked) -> HTTPResponse:
+    return as_json(sessions(runtime))
+
+
+async def _availability(runtime: Runtime, asked: Asked) -> HTTPResponse:
+    return as_json(availability.all_models(runtime))
+
+
+async def _availability_of(runtime: Runtime, asked: Asked) -> HTTPResponse:
+    name = _optional_text(parse_body(asked.body), "model")
+    if name is None:
+        raise RequestError("invalid_request", "name a model", param="model")
+    return as_json(availability.one_model(runtime, name))
+
+
+def _optional_text(body: dict[str, object], name: str) -> str | None:
+    value = body.get(name)
+    if value is None or isinstance(value, str):
+        return value
+    raise RequestError("invalid_request", f"{name} must be text", param=name)
+
+
+def _route(method: str, path: str, name: str, handle: Handle, surface: Surface) -> Route:
+    return Route(method=method, path=path, name=name, surface=surface, handle=handle)
+
+
+ROUTES = (
+    _route("GET", "/api/resilience", "resilience", _settings, Surface.VIEWER),
+    _route("POST", "/api/resilience/reset", "resilience_reset", _reset, Surface.ADMIN),
+    _route("GET", "/api/rate-limits", "rate_limits", _rate_limits, Surface.VIEWER),
+    _route("GET", "/api/rate-limit", "rate_limit", _rate_limits, Surface.VIEWER),
+    _route("GET", "/api/sessions", "sessions", _sessions, Surface.VIEWER),
+    _route("GET", "/api/models/availability", "availability", _availability, Surface.VIEWER),
+    _route("POST", "/api/models/availability", "availability_of", _availability_of, Surface.VIEWER),
+)

@@ -1,0 +1,1 @@
+"""Read models and changes behind the management API: between the gateway and HTTP."""

@@ -1,0 +1,64 @@
+"""The answer cache and the memory of repeats."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from omniroute.admission.cache import cache_space
+from omniroute.gateway.runtime import Runtime
+
+
+async def overview(runtime: Runtime) -> dict[str, Any]:
+    """In the shape that clients of the original read; the exact cache stands in its place.
+
+    `memorySize` counts what this process holds, `dbSize` what a shared store does.
+    """
+    config = runtime.snapshot.config
+    settings, shared = config.cache.exact, runtime.store.name != "memory"
+    stats = await runtime.store.stats(cache_space(settings))
+    counted = {
+        "hits": stats.hits,
+        "misses": stats.misses,
+        "evictions": stats.evictions,
+        "hitRate": _share(stats.hits, stats.misses),
+    }
+    return {
+        "semanticCache": {
+            "memorySize": 0 if shared else stats.entries,
+            "memoryMaxSize": settings.max_entries,
+            "dbSize": stats.entries if shared else 0,
+            **counted,
+        },
+        "exactCache": {
+            "enabled": settings.enabled,
+            "scope": config.cache.scope,
+            "store": runtime.store.name,
+            "ttlMs": round(settings.ttl_s * 1000),
+            "size": stats.entries,
+            "maxSize": settings.max_entries,
+            "bytes": stats.size_bytes,
+            "maxBytes": settings.max_bytes,
+            **counted,
+        },
+        "idempotency": {
+            "activeKeys": await runtime.store.repeats(runtime.clock.now().timestamp()),
+            "windowMs": round(config.idempotency_window_s * 1000),
+        },
+    }
+
+
+async def stats(runtime: Runtime) -> dict[str, Any]:
+    """The same with the exact cache's figures at the top as well."""
+    whole = await overview(runtime)
+    names = ("size", "maxSize", "bytes", "maxBytes", "hits", "misses", "evictions", "hitRate")
+    return {**{name: whole["exactCache"][name] for name in names}, **whole}
+
+
+async def clear(runtime: Runtime) -> int:
+    """Forget every kept answer; how many there were."""
+    return await runtime.store.clear(cache_space(runtime.snapshot.config.cache.exact))
+
+
+def _share(hits: int, misses: int) -> float:
+    asked = hits + misses
+    return round(hits / asked, 4) if asked else 0.0
