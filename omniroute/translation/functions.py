@@ -17,6 +17,16 @@ import orjson
 
 from omniroute.errors import TranslationError
 from omniroute.expr.functions import BUILTINS, Function, equals, type_name
+from omniroute.translation.conversation import (
+    call_key,
+    fit_name,
+    is_fitted,
+    join_blocks,
+    link_calls,
+    own_name,
+    pair_results,
+)
+from omniroute.translation.schemas import closed_schema, plain_schema, requires_all, schema_subset
 from omniroute.translation.shape import is_array, is_object
 
 _DATA_URL: Final = re.compile(
@@ -34,6 +44,20 @@ _MAGIC: Final = (
 )
 _PLAIN: Final = re.compile(r"[a-zA-Z0-9_-]+")
 _NOT_PLAIN: Final = re.compile(r"[^a-zA-Z0-9_-]")
+_SNAKE: Final = re.compile(r"_([a-zA-Z0-9])")
+_SEAL: Final = b"omni:"
+_URL_SAFE: Final = str.maketrans("+/", "-_")
+_ENDINGS: Final = (
+    (".png", "image/png"),
+    (".jpg", "image/jpeg"),
+    (".jpeg", "image/jpeg"),
+    (".gif", "image/gif"),
+    (".webp", "image/webp"),
+    (".pdf", "application/pdf"),
+    (".mp3", "audio/mpeg"),
+    (".wav", "audio/wav"),
+    (".mp4", "video/mp4"),
+)
 _RIFF: Final = {b"WEBP": "image/webp", b"WAVE": "audio/wav"}
 
 
@@ -296,35 +320,6 @@ def is_blank(text: Any) -> bool:
     return type(text) is str and not text.strip()
 
 
-def closed_schema(schema: Any) -> Any:
-    """A JSON Schema whose objects allow no members but those they declare."""
-    if is_array(schema):
-        return [closed_schema(item) for item in schema]
-    if not is_object(schema):
-        return schema
-    closed = {key: closed_schema(value) for key, value in schema.items()}
-    if "properties" in closed and schema.get("type", "object") == "object":
-        closed.setdefault("additionalProperties", False)
-    return closed
-
-
-def requires_all(schema: Any) -> bool:
-    """Whether each object of a JSON Schema is closed and requires every member it declares."""
-    if is_array(schema):
-        return all(requires_all(item) for item in schema)
-    if not is_object(schema):
-        return True
-    if schema.get("type") == "object":
-        declared = schema.get("properties")
-        names = set(declared) if is_object(declared) else set[str]()
-        required = schema.get("required")
-        if schema.get("additionalProperties") is not False:
-            return False
-        if names != set(required if is_array(required) else ()):
-            return False
-    return all(requires_all(value) for value in schema.values())
-
-
 def at_most(tree: Any, key: Any, count: Any) -> Any:
     """A copy of a tree in which only the last `count` occurrences of the member `key` are left."""
     total = _count(tree, key)
@@ -355,32 +350,86 @@ def _thinned(tree: Any, key: str, surplus: list[int]) -> Any:
     return kept
 
 
+def camel_keys(value: Any, *opaque: Any) -> Any:
+    """A tree whose members are all named in camelCase; what stands under `opaque` names is kept.
+
+    The names of `properties` are an application's own, and kept too.
+    """
+    if is_array(value):
+        return [camel_keys(item, *opaque) for item in value]
+    if not is_object(value):
+        return value
+    renamed: dict[str, Any] = {}
+    for key, inner in value.items():
+        name = _SNAKE.sub(lambda match: match[1].upper(), key)
+        if name == "properties" and is_object(inner):
+            renamed[name] = {own: camel_keys(one, *opaque) for own, one in inner.items()}
+        else:
+            renamed[name] = inner if name in opaque else camel_keys(inner, *opaque)
+    return renamed
+
+
+def seal(value: Any) -> Any:
+    """Any JSON as base64, for a field of bytes: `unseal` tells it from other bytes there."""
+    return None if value is None else base64.b64encode(_SEAL + orjson.dumps(value)).decode()
+
+
+def unseal(text: Any) -> Any:
+    """What `seal` wrote, in either alphabet of base64; null for anything else."""
+    if type(text) is not str:
+        return None
+    try:
+        data = base64.urlsafe_b64decode(text.translate(_URL_SAFE) + "=" * (-len(text) % 4))
+        return orjson.loads(data.removeprefix(_SEAL)) if data.startswith(_SEAL) else None
+    except ValueError:
+        return None
+
+
+def url_type(url: Any) -> Any:
+    """The media type that a URL's ending tells; null when it tells none that is known."""
+    if type(url) is not str:
+        return None
+    name = url.partition("?")[0].partition("#")[0].lower()
+    return next((kind for ending, kind in _ENDINGS if name.endswith(ending)), None)
+
+
 FUNCTIONS: Final[Mapping[str, Function]] = {
     **BUILTINS,
     "as_list": as_list,
     "at_most": at_most,
     "base64_source": base64_source,
+    "call_key": call_key,
+    "camel_keys": camel_keys,
     "clamp": clamp,
     "closed_schema": closed_schema,
     "collapse": collapse,
     "concat": concat,
     "find": find,
+    "fit_name": fit_name,
     "from_items": from_items,
     "get": get,
     "index_by": index_by,
     "is_blank": is_blank,
+    "is_fitted": is_fitted,
     "items": items,
+    "join_blocks": join_blocks,
     "join_text": join_text,
+    "link_calls": link_calls,
     "minus": minus,
     "omit": omit,
+    "own_name": own_name,
+    "pair_results": pair_results,
     "parse_json": parse_json,
     "parse_object": parse_object,
     "parts": parts,
     "pick": pick,
     "plain_id": plain_id,
+    "plain_schema": plain_schema,
     "plain_text": plain_text,
     "plus": plus,
     "requires_all": requires_all,
+    "schema_subset": schema_subset,
+    "seal": seal,
     "short_id": short_id,
     "skip_while": skip_while,
     "sniff": sniff,
@@ -389,5 +438,7 @@ FUNCTIONS: Final[Mapping[str, Function]] = {
     "take": take,
     "take_while": take_while,
     "to_json": to_json,
+    "unseal": unseal,
     "url_source": url_source,
+    "url_type": url_type,
 }

@@ -194,7 +194,7 @@ class FormatPair:
 
     def _add_hub(self, ctx: Context, target: Target) -> None:
         if self._upstream.answers_need_hub or self._client.answers_need_hub:
-            ctx["hub"] = self._hub({**ctx, "dropped": []}, target)
+            ctx["decode_hub"] = lambda: self._hub({**ctx, "dropped": []}, target)
 
     def _hub(self, ctx: Context, target: Target) -> dict[str, Any]:
         """The client's body in the hub, with all that the target changes."""

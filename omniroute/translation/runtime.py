@@ -53,6 +53,13 @@ def new_id(ctx: Context, prefix: object) -> str:
     return f"{prefix}{digest}"
 
 
+def hub_of(ctx: Context) -> Any:
+    """The hub's request of an answer, decoded when an expression asks for it first."""
+    if "hub" not in ctx and "decode_hub" in ctx:
+        ctx["hub"] = ctx["decode_hub"]()
+    return ctx.get("hub")
+
+
 def lookup(table: Mapping[str, Any], key: object) -> Any:
     return table.get(key) if type(key) is str else None
 

@@ -445,5 +445,10 @@ def _is_another(view: dict[str, Any], identity: object) -> bool:
 
 
 def _delta_name(kind: str, piece: str) -> str:
-    """Deltas are named for the block's kind; a signature has frames of its own."""
-    return "signature" if piece == "signature" else kind
+    """Deltas are named for the block's kind; a thought's signature has frames of its own.
+
+    A call's signature has none: formats that know one write it with the whole call.
+    """
+    if piece != "signature":
+        return kind
+    return "" if kind == "tool_use" else "signature"

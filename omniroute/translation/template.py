@@ -88,7 +88,7 @@ class TemplateCompiler:
         for helper in (
             *(runtime.not_a_list, runtime.no_case, runtime.refuse, runtime.drop, runtime.has),
             *(runtime.lacks, runtime.new_id, runtime.lookup, runtime.add, runtime.spread),
-            *(runtime.merge_neighbours, runtime.band),
+            *(runtime.merge_neighbours, runtime.band, runtime.hub_of),
         ):
             self._source.bind(f"rt_{helper.__name__}", helper)
 
@@ -405,6 +405,8 @@ class TemplateCompiler:
             hint = f"; did you mean {close[0]!r}?" if close else ""
             raise ExpressionError(f"var() knows no {name!r}{hint}")
         self.used_vars[self._current].add(name)
+        if name == "hub":
+            return self._source.assign("rt_hub_of(ctx)")
         return self._source.assign(f"ctx.get({name!r})")
 
     def _has(self, emitter: Emitter, arguments: list[Node], at: str) -> str:

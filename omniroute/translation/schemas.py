@@ -1,0 +1,172 @@
+"""Functions for tables on JSON Schemas: what one format says so and another cannot say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from omniroute.translation.shape import is_array, is_object
+
+_KEPT: Final = frozenset(
+    {
+        *("title", "description", "format", "default", "example", "pattern", "required"),
+        *("minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems"),
+        *("minProperties", "maxProperties", "propertyOrdering"),
+    }
+)
+"""What a schema subset takes as it is."""
+_COUNTS: Final = frozenset(
+    {"minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"}
+)
+_MAX_DEPTH: Final = 40  # of a lowered schema; what refers to itself ends there at the latest
+
+
+def closed_schema(schema: Any) -> Any:
+    """A JSON Schema whose objects allow no members but those they declare."""
+    if is_array(schema):
+        return [closed_schema(item) for item in schema]
+    if not is_object(schema):
+        return schema
+    closed = {key: closed_schema(value) for key, value in schema.items()}
+    if "properties" in closed and schema.get("type", "object") == "object":
+        closed.setdefault("additionalProperties", False)
+    return closed
+
+
+def requires_all(schema: Any) -> bool:
+    """Whether each object of a JSON Schema is closed and requires every member it declares."""
+    if is_array(schema):
+        return all(requires_all(item) for item in schema)
+    if not is_object(schema):
+        return True
+    if schema.get("type") == "object":
+        declared = schema.get("properties")
+        names = set(declared) if is_object(declared) else set[str]()
+        required = schema.get("required")
+        if schema.get("additionalProperties") is not False:
+            return False
+        if names != set(required if is_array(required) else ()):
+            return False
+    return all(requires_all(value) for value in schema.values())
+
+
+def plain_schema(schema: Any) -> Any:
+    """A JSON Schema from a schema in the way of OpenAPI 3.0: lower-case types, no `nullable`."""
+    if not is_object(schema):
+        return schema
+    plain: dict[str, Any] = {}
+    for key, value in schema.items():
+        match key:
+            case "type" if type(value) is str:
+                plain[key] = value.lower()
+            case "properties" | "$defs" | "defs" if is_object(value):
+                name = "$defs" if key == "defs" else key
+                plain[name] = {own: plain_schema(one) for own, one in value.items()}
+            case "anyOf" | "oneOf" | "allOf" | "prefixItems" if is_array(value):
+                plain[key] = [plain_schema(one) for one in value]
+            case "items" | "additionalProperties":
+                plain[key] = plain_schema(value)
+            case "ref":
+                plain["$ref"] = value
+            case "nullable" | "propertyOrdering" | "example":
+                continue
+            case _ if key in _COUNTS and type(value) is str and value.isdigit():
+                plain[key] = int(value)  # 64 bit numbers are texts in some JSON
+            case _:
+                plain[key] = value
+    if schema.get("nullable") is True and type(plain.get("type")) is str:
+        plain["type"] = [plain["type"], "null"]
+    return plain
+
+
+def schema_subset(schema: Any) -> Any:
+    """A JSON Schema in the smaller language of OpenAPI 3.0, for models that know no other.
+
+    References are written out, one that leads into itself as any object; alternatives become
+    `anyOf`, a constant an `enum`, a list of types `nullable`. What is left over is left out.
+    """
+    if not is_object(schema):
+        return schema
+    return _lowered(schema, _definitions(schema), ())
+
+
+def _definitions(schema: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {"#": schema}
+    for place in ("$defs", "definitions"):
+        members = schema.get(place)
+        if is_object(members):
+            found.update({f"#/{place}/{name}": one for name, one in members.items()})
+    return found
+
+
+def _lowered(schema: Any, known: Mapping[str, Any], within: tuple[str, ...]) -> dict[str, Any]:
+    if not is_object(schema) or len(within) > _MAX_DEPTH:
+        return {"type": "OBJECT"} if schema is not True else {"type": "STRING"}
+    reference = schema.get("$ref")
+    if type(reference) is str:
+        if reference in within or reference not in known:
+            return {"type": "OBJECT"}
+        rest = {key: value for key, value in schema.items() if key != "$ref"}
+        return _lowered({**known[reference], **rest}, known, (*within, reference))
+    merged = _merged(schema, known)
+    low = {key: value for key, value in merged.items() if key in _KEPT}
+    below = (*within, "")
+    _lower_type(merged, low)
+    if "const" in merged:
+        merged["enum"] = [merged["const"]]
+    if is_array(merged.get("enum")):
+        low["enum"] = [one if type(one) is str else str(one) for one in merged["enum"]]
+        low["type"] = "STRING"
+    alternatives = merged.get("anyOf") or merged.get("oneOf")
+    if is_array(alternatives):
+        _lower_alternatives([_lowered(one, known, below) for one in alternatives], low)
+    if is_object(merged.get("properties")):
+        properties = merged["properties"]
+        low["type"] = "OBJECT"
+        low["properties"] = {own: _lowered(one, known, below) for own, one in properties.items()}
+    if low.get("type") == "ARRAY":
+        low["items"] = _lowered(merged.get("items", True), known, below)
+    for key, bound in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
+        if type(merged.get(key)) in (int, float):
+            low.setdefault(bound, merged[key])
+    return low
+
+
+def _merged(schema: dict[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema with its `allOf` put into one."""
+    merged = {key: value for key, value in schema.items() if key != "allOf"}
+    parts = schema.get("allOf")
+    for part in parts if is_array(parts) else ():
+        own = known.get(part.get("$ref"), part) if is_object(part) else {}
+        for key, value in (own if is_object(own) else {}).items():
+            old = merged.get(key)
+            if is_object(old) and is_object(value):
+                merged[key] = {**value, **old}
+            elif is_array(old) and is_array(value):
+                merged[key] = [*old, *value]
+            else:
+                merged.setdefault(key, value)
+    return merged
+
+
+def _lower_type(schema: dict[str, Any], low: dict[str, Any]) -> None:
+    kinds = schema.get("type")
+    names = [one for one in (kinds if is_array(kinds) else [kinds]) if type(one) is str]
+    if "null" in names and len(names) > 1:
+        low["nullable"] = True
+        names.remove("null")
+    if len(names) > 1:
+        low["anyOf"] = [{"type": name.upper()} for name in names]
+    elif names:
+        low["type"] = names[0].upper()
+
+
+def _lower_alternatives(alternatives: list[dict[str, Any]], low: dict[str, Any]) -> None:
+    some = [one for one in alternatives if one.get("type") != "NULL"]
+    if len(some) < len(alternatives):
+        low["nullable"] = True
+    if len(some) == 1:
+        for key, value in some[0].items():
+            low.setdefault(key, value)
+    elif some:
+        low["anyOf"] = some
