@@ -77,7 +77,8 @@ def render(error: RequestError, envelope: str, formats: Formats, request_id: str
         param=error.param,
         retry_after_s=error.retry_after_s,
     )
-    return whole(error.status, headers, formats.client(name).error(failure, request_id))
+    client = formats.client(name)
+    return whole(client.status(failure), headers, client.error(failure, request_id))
 
 
 def _management(error: RequestError) -> bytes:

@@ -140,7 +140,7 @@ def join_blocks(blocks: Any, *kinds: Any) -> Any:
         return blocks
     joined: list[Any] = []
     for block in blocks:
-        last = joined[-1] if joined else None
+        last: Any = joined[-1] if joined else None
         kind = _type(block)
         if kind in kinds and _type(last) == kind and "signature" not in last:
             text = f"{last.get('text') or ''}{block.get('text') or ''}"

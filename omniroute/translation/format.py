@@ -76,8 +76,8 @@ class Format(Struct, frozen=True, kw_only=True):
     extra: Extra | None
     answers_need_hub: bool
     """The table looks at the hub's request while it translates an answer."""
-    forgets: bool
-    """Clients of this format do not send signatures back; they are remembered for them."""
+    forgets: frozenset[str]
+    """What clients of this format do not send back and is remembered for them."""
     named: bool
     """Frames carry their data's type as the event's name."""
     marker: bytes | None
@@ -279,7 +279,7 @@ class _Build:
             known_fields=None if "@" in reads else frozenset(known),
             extra=self._extra(functions),
             answers_need_hub="hub" in self._answer_vars(functions),
-            forgets=bool(table.sections.get("forgets")),
+            forgets=frozenset(table.sections.get("forgets") or ()),
             named=table.sections["framing"] == "sse-named",
             marker=marker.encode() if isinstance(marker, str) else None,
             ends_with_stop=bool(terminal.get("stop")),

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from omniroute.errors import TranslationError
+from omniroute.translation.conversation import call_key
 from omniroute.translation.shape import is_array, is_object
 from omniroute.translation.values import Usage
 
@@ -120,14 +121,26 @@ def settle_stop(stop: Any, blocks: list[Any]) -> str | None:
     return stop if type(stop) is str else None
 
 
-def remember(response: Mapping[str, Any], format_name: str) -> dict[str, Any]:
-    """What a later turn must bring back, by tool-call id: signed thinking and call signatures."""
+def remember(
+    response: Mapping[str, Any], format_name: str, forgets: frozenset[str]
+) -> dict[str, Any]:
+    """What a later turn must bring back, by tool-call id: signed thinking and call signatures.
+
+    `forgets` says what the client's format has no place for: `signatures` of any kind or
+    `call_signatures` alone; with `ids` none for the ids of calls either, so that `call_key` names
+    them.
+    """
+    if not forgets:
+        return {}
     blocks = [block for block in _list(response.get("blocks")) if is_object(block)]
     calls = [block for block in blocks if block.get("type") == "tool_use"]
-    signed = [block for block in blocks if _is_signed(block)]
+    all_of_them = "signatures" in forgets
+    signed = [block for block in blocks if all_of_them and _is_signed(block)]
     kept: dict[str, Any] = {}
     for call in calls:
         name = call.get("id")
+        if "ids" in forgets:
+            name = call_key(call.get("name"), call.get("input"))
         if type(name) is str and (signed or call.get("signature") is not None):
             kept[name] = {
                 "format": format_name,

@@ -236,5 +236,5 @@ class FormatPair:
             usage=usage,
             stop=response["stop"],
             dropped=tuple(ctx["dropped"]),
-            remember=hub.remember(response, upstream.name) if client.forgets else {},
+            remember=hub.remember(response, upstream.name, client.forgets),
         )

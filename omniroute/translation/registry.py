@@ -122,8 +122,12 @@ class ClientSide:
             calls=tuple(call for call in facts.get("calls") or () if isinstance(call, str)),
         )
 
+    def status(self, failure: Failure) -> int:
+        own = self._format.constants("errors", "statuses").get(str(failure.status))
+        return own if type(own) is int else failure.status
+
     def error(self, failure: Failure, request_id: str) -> bytes:
-        node = error_node(failure, request_id)
+        node = {**error_node(failure, request_id), "status": self.status(failure)}
         return orjson.dumps(self._format.functions["errors.encode"](node, {"dropped": []}))
 
     def stream_content_type(self, framing: str | None = None) -> str:

@@ -137,7 +137,7 @@ def _merged(schema: dict[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
     merged = {key: value for key, value in schema.items() if key != "allOf"}
     parts = schema.get("allOf")
     for part in parts if is_array(parts) else ():
-        own = known.get(part.get("$ref"), part) if is_object(part) else {}
+        own: Any = known.get(str(part.get("$ref")), part) if is_object(part) else {}
         for key, value in (own if is_object(own) else {}).items():
             old = merged.get(key)
             if is_object(old) and is_object(value):

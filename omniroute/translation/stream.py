@@ -392,8 +392,7 @@ class TranslatedStream:
         self.stop = response.setdefault("stop", "end_turn")
         self._finished = True
         self.dropped = tuple(self._ctx["dropped"])
-        if self._client.forgets:
-            self.remember = hub.remember(response, self._upstream.name)
+        self.remember = hub.remember(response, self._upstream.name, self._client.forgets)
         node = {
             "stop": response["stop"],
             "stop_sequence": response.get("stop_sequence"),

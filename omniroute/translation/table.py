@@ -33,7 +33,7 @@ INNER: Final[Mapping[str, frozenset[str]]] = {
     ),
     "request": frozenset({"decode", "encode"}),
     "response": frozenset({"decode", "encode"}),
-    "errors": frozenset({"decode", "encode", "kinds", "messages"}),
+    "errors": frozenset({"decode", "encode", "kinds", "messages", "statuses"}),
     "stream": frozenset({"start", "decode", "terminal", "encode"}),
     "stream.terminal": frozenset({"data", "stop"}),
     "stream.encode": frozenset(

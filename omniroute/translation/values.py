@@ -172,6 +172,10 @@ class ClientFormat(Protocol):
         """Raises TranslationError naming the field when one has the wrong type."""
         ...
 
+    def status(self, failure: Failure) -> int:
+        """The HTTP status that clients of the format know for it."""
+        ...
+
     def error(self, failure: Failure, request_id: str) -> bytes:
         """The format's own error envelope."""
         ...

@@ -37,6 +37,18 @@ TEXT_PART = {"type": "text", "text": "a"}
         pytest.param("join_text", ["a", None, 1, True], "a1", id="join_text"),
         pytest.param("split_text", ["a/b", "/"], ["a", "b"], id="split_text"),
         pytest.param("plus", [1, None, 2], 3, id="plus"),
+        pytest.param(
+            "camel_keys",
+            [{"in_a": [{"b_c": 1}], "properties": {"f_g": {"h_i": 2}}, "own": {"j_k": 3}}, "own"],
+            {"inA": [{"bC": 1}], "properties": {"f_g": {"hI": 2}}, "own": {"j_k": 3}},
+            id="camel_keys",
+        ),
+        pytest.param("url_type", ["https://a/b.PNG?x=.pdf"], "image/png", id="url_type"),
+        pytest.param("url_type", ["https://a/b"], None, id="url_type unknown"),
+        pytest.param("seal", [None], None, id="seal nothing"),
+        pytest.param("unseal", ["c2lnbmF0dXJl"], None, id="unseal what is not sealed"),
+        pytest.param("unseal", ["~"], None, id="unseal what is no base64"),
+        pytest.param("unseal", [5], None, id="unseal a number"),
         pytest.param("plus", [None, None], None, id="plus nothing"),
         pytest.param("minus", [5, 2, None], 3, id="minus"),
         pytest.param("minus", [1, 2], 0, id="minus below zero"),
@@ -118,3 +130,11 @@ def test_short_ids_are_short_steady_and_distinct(one: str, other: str) -> None:
 def test_a_source_becomes_its_url_and_back(data: bytes) -> None:
     source = FUNCTIONS["base64_source"](data.hex(), "image/png")
     assert FUNCTIONS["url_source"](FUNCTIONS["source_url"](source)) == source
+
+
+@given(st.text())
+def test_what_is_sealed_comes_back_in_either_alphabet(text: str) -> None:
+    seal, unseal = FUNCTIONS["seal"], FUNCTIONS["unseal"]
+    sealed = seal({"text": text})
+    assert unseal(sealed) == {"text": text}
+    assert unseal(sealed.replace("+", "-").replace("/", "_").rstrip("=")) == {"text": text}

@@ -1,72 +1,112 @@
-"""The two schemas: valid, in step with the reader of tables, and true of what tables make."""
+"""JSON Schemas in smaller and other languages."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import jsonschema
-import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from omniroute.base.data import read_data
-from omniroute.config.yamltree import parse_yaml, to_plain
-from omniroute.gateway.tables import read_tables
-from omniroute.translation import table
-from omniroute.translation.pair import context
-from tests.translation.golden import cases, load
-from tests.translation.tables import compiled, target
+from omniroute.translation.schemas import plain_schema, schema_subset
 
-TABLES = read_tables()
-CASES = [pytest.param(path, id=path.stem) for path in cases()]
+LEAF = {"type": "STRING"}
 
 
-def schema(name: str) -> dict[str, Any]:
-    return cast("dict[str, Any]", orjson.loads(read_data("schemas", f"{name}.schema.json")))
+@pytest.mark.parametrize(
+    ("schema", "expected"),
+    [
+        pytest.param(
+            {"type": "object", "properties": {"a": {"type": "string"}}, "additionalProperties": 0},
+            {"type": "OBJECT", "properties": {"a": LEAF}},
+            id="closed object",
+        ),
+        pytest.param(
+            {"$schema": "x", "type": ["string", "null"]},
+            {"type": "STRING", "nullable": True},
+            id="nullable type",
+        ),
+        pytest.param(
+            {"type": ["string", "integer"]},
+            {"anyOf": [LEAF, {"type": "INTEGER"}]},
+            id="two types",
+        ),
+        pytest.param(
+            {"anyOf": [{"type": "string"}, {"type": "null"}]},
+            {"type": "STRING", "nullable": True},
+            id="nullable alternative",
+        ),
+        pytest.param(
+            {"oneOf": [{"type": "string"}, {"type": "number"}]},
+            {"anyOf": [LEAF, {"type": "NUMBER"}]},
+            id="one of",
+        ),
+        pytest.param({"const": 5}, {"type": "STRING", "enum": ["5"]}, id="constant"),
+        pytest.param(
+            {"type": "integer", "exclusiveMinimum": 1, "multipleOf": 2},
+            {"type": "INTEGER", "minimum": 1},
+            id="bounds",
+        ),
+        pytest.param({"type": "array"}, {"type": "ARRAY", "items": LEAF}, id="array of anything"),
+        pytest.param(
+            {"$ref": "#/$defs/a", "$defs": {"a": {"type": "string"}}}, LEAF, id="reference"
+        ),
+        pytest.param(
+            {
+                "type": "object",
+                "properties": {"next": {"$ref": "#"}, "gone": {"$ref": "#/$defs/none"}},
+            },
+            {
+                "type": "OBJECT",
+                "properties": {
+                    "next": {
+                        "type": "OBJECT",
+                        "properties": {"next": {"type": "OBJECT"}, "gone": {"type": "OBJECT"}},
+                    },
+                    "gone": {"type": "OBJECT"},
+                },
+            },
+            id="circle",
+        ),
+        pytest.param(
+            {"allOf": [{"type": "string", "minLength": 1}, {"maxLength": 2}]},
+            {"minLength": 1, "maxLength": 2, "type": "STRING"},
+            id="all of",
+        ),
+    ],
+)
+def test_subset(schema: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert schema_subset(schema) == expected
 
 
-def validator(part: dict[str, Any]) -> Any:
-    jsonschema.Draft202012Validator.check_schema(part)
-    return jsonschema.Draft202012Validator(part)
+def test_plain() -> None:
+    schema = {
+        "type": "OBJECT",
+        "properties": {"type": {"type": "STRING", "nullable": True, "maxLength": "5"}},
+        "propertyOrdering": ["type"],
+        "anyOf": [{"type": "OBJECT"}],
+        "defs": {"a": {"ref": "#/$defs/a"}},
+    }
+    assert plain_schema(schema) == {
+        "type": "object",
+        "properties": {"type": {"type": ["string", "null"], "maxLength": 5}},
+        "anyOf": [{"type": "object"}],
+        "$defs": {"a": {"$ref": "#/$defs/a"}},
+    }
+    assert plain_schema(None) is None
 
 
-HUB = schema("hub")
-REQUEST = validator({**HUB["$defs"]["request"], "$defs": HUB["$defs"]})
-RESPONSE = validator({**HUB["$defs"]["response"], "$defs": HUB["$defs"]})
+KEYS = st.sampled_from(
+    ["type", "properties", "items", "anyOf", "oneOf", "allOf", "$ref", "enum", "const", "$defs"]
+)
+ANY = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.sampled_from(["string", "array", "#", "object"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=20,
+)
 
 
-@pytest.mark.parametrize("name", ["hub", "translator"])
-def test_is_a_schema(name: str) -> None:
-    assert validator(schema(name)) is not None
-
-
-@pytest.mark.parametrize("file", sorted(TABLES))
-def test_shipped_tables_follow_the_schema(file: str) -> None:
-    root = parse_yaml(TABLES[file].encode(), file).root
-    assert root is not None
-    errors = validator(schema("translator")).iter_errors(to_plain(root))
-    assert [error.message for error in errors] == []
-
-
-def test_the_reader_knows_the_same_keys() -> None:
-    whole = schema("translator")
-    assert set(whole["properties"]) == table.SECTIONS
-    assert set(whole["required"]) == set(table.NEEDED)
-    for dotted, keys in table.INNER.items():
-        part: Any = whole
-        for name in dotted.split("."):
-            part = part["properties"][name]
-        assert set(part["properties"]) == keys, dotted
-
-
-@pytest.mark.parametrize("path", CASES)
-def test_what_tables_make_is_the_hub(path: Path) -> None:
-    case = load(path)
-    given = case["given"]
-    refused = "refused" in case["expect"].get("request", {})
-    if "messages" in given.get("request", {}) and not refused:
-        decode = compiled(case["client"]).functions["request.decode"]
-        REQUEST.validate(decode(given["request"], context(target(), {})))
-    if "reply" in given and given["reply"].get("error", 0) is not None:
-        decode = compiled(case["upstream"]).functions["response.decode"]
-        RESPONSE.validate({"blocks": [], **decode(given["reply"], context(target(), {}))})
+@given(ANY)
+def test_any_schema_is_lowered(schema: Any) -> None:
+    schema_subset(schema)
+    plain_schema(schema)
