@@ -7,7 +7,6 @@ written before the client has seen the end of its answer.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
@@ -21,7 +20,6 @@ from omniroute.admission.gate import (
 from omniroute.admission.policy import context_of
 from omniroute.admission.values import Admit, Caller, Refuse, RequestFacts
 from omniroute.base.secret import redact
-from omniroute.base.units import NANO
 from omniroute.catalog.tokens import estimate_request
 from omniroute.errors import RequestError, TranslationError, UpstreamError
 from omniroute.gateway.attempt import Answered, Ask, AttemptFailedError, Begun, attempt
@@ -30,6 +28,8 @@ from omniroute.gateway.cached import KeptAnswers
 from omniroute.gateway.call import Inbound, Opener, Sink, Whole
 from omniroute.gateway.claims import Claims
 from omniroute.gateway.cost import cost_of
+from omniroute.gateway.progress import HEADER as PROGRESS_HEADER
+from omniroute.gateway.progress import ProgressSink, wants_progress
 from omniroute.gateway.relay import relay
 from omniroute.gateway.repeats import Repeats
 from omniroute.gateway.services import Services
@@ -38,7 +38,7 @@ from omniroute.gateway.trace import Trace
 from omniroute.ledger.record import AttemptRecord
 from omniroute.routing.attempts import Attempts, GiveUp, Try, Wait
 from omniroute.routing.plan import RouteFacts, plan
-from omniroute.routing.resolve import resolve
+from omniroute.routing.resolve import resolve, resolve_for_provider
 from omniroute.routing.values import Branch, Candidate, Resolved
 from omniroute.state.kept import recall, remember
 from omniroute.translation.values import ClientFormat, Facts, Failure, Stream, Target, Usage
@@ -46,8 +46,6 @@ from omniroute.translation.values import ClientFormat, Facts, Failure, Stream, T
 EOF_WAIT_S: Final = 0.05
 """After a stream's own end marker, how long its connection may take to become reusable."""
 
-
-_log = logging.getLogger("omniroute.run")
 
 CREDENTIALS: Final = frozenset(
     {"authorization", "proxy-authorization", "cookie", "x-api-key", "x-goog-api-key"}
@@ -188,8 +186,12 @@ class Run:
             raise RequestError(
                 "invalid_request", "the request names no model", param="model", code="model_missing"
             )
+        index = self._snapshot.index
         key = caller.key if caller is not None else None
-        return resolve(self._snapshot.index, name, key.models if key is not None else ())
+        globs = key.models if key is not None else ()
+        if caller is not None and self._inbound.provider is not None:
+            return resolve_for_provider(index, self._inbound.provider, name, globs)
+        return resolve(index, name, globs)
 
     def _asks_for_tokens(self, caller: Caller, resolved: Resolved) -> bool:
         """Whether anything depends on the input's size: an estimate of a long one takes a while."""
@@ -288,14 +290,7 @@ class Run:
             tokens=tokens if reached else 0, cost_nanousd=trace.cost_nanousd if reached else 0
         )
         for event in events:
-            _log.warning(
-                "budget %s has reached %.0f%%: %.2f of %.2f USD (%s)",
-                event.budget,
-                event.threshold * 100,
-                event.spent_nanousd / NANO,
-                event.limit_nanousd / NANO,
-                event.period,
-            )
+            self._services.notify(event)
 
     def _plan(self, asked: RequestFacts, facts: Facts, resolved: Resolved) -> Attempts:
         now_s = self._loop.time()
@@ -512,21 +507,25 @@ class Run:
             self.write()
 
         try:
-            sink = await opener(
-                200,
-                {
-                    **self._headers(candidate, number, stream.dropped),
-                    "Cache-Control": "no-cache",
-                    "X-Accel-Buffering": "no",
-                },
-                client.stream_content_type(self._inbound.stream_framing),
-            )
+            content_type = client.stream_content_type(self._inbound.stream_framing)
+            headers = {
+                **self._headers(candidate, number, stream.dropped),
+                "Cache-Control": "no-cache",
+                "X-Accel-Buffering": "no",
+            }
+            watched = wants_progress(self._inbound, content_type)
+            if watched:
+                headers[PROGRESS_HEADER] = "enabled"
+            out: Sink = _Counted(await opener(200, headers, content_type), trace)
+            if watched:
+                out = ProgressSink(
+                    out, stream, format=self._inbound.format, elapsed_ms=trace.elapsed_ms
+                )
             trace.first_byte()
-            counted = _Counted(sink, trace)
             await relay(
                 begun.exchange,
                 stream,
-                counted,
+                out,
                 held=begun.held,
                 ended=begun.ended,
                 settle=settle,

@@ -9,20 +9,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from omniroute.admission.budget import BudgetEvent
 from omniroute.admission.gate import identify
 from omniroute.admission.keys import authorize
 from omniroute.admission.values import Caller, Refuse
 from omniroute.admission.values import Surface as AdmissionSurface
 from omniroute.base.clock import Clock, SystemClock
 from omniroute.base.tasks import Supervisor
+from omniroute.base.units import NANO
 from omniroute.config.model import Role
 from omniroute.gateway.boot import Loaded, Options
+from omniroute.gateway.meters import Meters
 from omniroute.gateway.pipeline import Pipeline
 from omniroute.gateway.reload import Reloader
 from omniroute.gateway.services import Services
 from omniroute.gateway.snapshot import Snapshot
 from omniroute.gateway.stores import open_store, restore_budgets
 from omniroute.ledger.drain import Drainer, keep_drained
+from omniroute.ledger.record import RequestRecord
 from omniroute.ledger.spool import Spool
 from omniroute.routing.live import LiveState
 from omniroute.state.store import Store
@@ -50,7 +54,10 @@ class Runtime:
         self.transports = TransportPool()
         self.live = LiveState()
         self.live.adopt(first.snapshot.index)
-        self.spool = Spool(self.data_dir, worker=f"w{options.worker or 0}")
+        self.worker = options.worker or 0
+        self.spool = Spool(self.data_dir, worker=f"w{self.worker}")
+        self.meters = Meters()
+        self.meters.adopt(first.snapshot.index)
         self.store = store
         self.pipeline = Pipeline(
             current=lambda: self.snapshot,
@@ -58,7 +65,8 @@ class Runtime:
                 transports=self.transports,
                 live=self.live,
                 store=store,
-                append=self.spool.append,
+                append=self._append,
+                notify=self._notify,
                 clock=clock,
                 rng=random.Random(),  # noqa: S311 - spreads load, guards nothing
             ),
@@ -143,8 +151,24 @@ class Runtime:
         self.spool.close()
         await asyncio.to_thread(self._drainer.drain_all, patience_s=DRAIN_PATIENCE_S)
 
+    def _append(self, record: RequestRecord) -> bool:
+        self.meters.observe(record)
+        return self.spool.append(record)
+
+    def _notify(self, event: BudgetEvent) -> None:
+        self.meters.warn(event)
+        _log.warning(
+            "budget %s has reached %.0f%%: %.2f of %.2f USD (%s)",
+            event.budget,
+            event.threshold * 100,
+            event.spent_nanousd / NANO,
+            event.limit_nanousd / NANO,
+            event.period,
+        )
+
     def _activate(self, loaded: Loaded) -> None:
         self.snapshot = loaded.snapshot
         self.live.adopt(loaded.snapshot.index)
+        self.meters.adopt(loaded.snapshot.index)
         for listener in self._listeners:
             listener()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
+from omniroute.admission.budget import BudgetEvent
 from omniroute.base.clock import Clock
 from omniroute.ledger.record import RequestRecord
 from omniroute.routing.live import LiveState
@@ -22,5 +23,7 @@ class Services(Struct, kw_only=True, eq=False):
     store: Store
     append: Callable[[RequestRecord], bool]
     """Writes a record; False when it had to be dropped."""
+    notify: Callable[[BudgetEvent], None]
+    """Hears of every warning threshold that spend has crossed; never waits."""
     clock: Clock
     rng: random.Random

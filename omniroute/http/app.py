@@ -17,6 +17,7 @@ from omniroute.http import (
     governance,
     inference,
     management,
+    metrics,
     models,
     ollama,
     resilience,
@@ -44,6 +45,7 @@ def routes() -> tuple[Route, ...]:
         *management.ROUTES,
         *resilience.ROUTES,
         *governance.ROUTES,
+        *metrics.ROUTES,
     )
 
 

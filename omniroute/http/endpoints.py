@@ -17,7 +17,10 @@ DEFAULT_FORMAT: Final = "openai-chat"
 
 
 class Endpoint(Struct, frozen=True, kw_only=True):
-    """A POST that carries a request in a client's format, model and stream flag in its body."""
+    """A POST that carries a request in a client's format, model and stream flag in its body.
+
+    A path with `<provider>` is bound to that provider.
+    """
 
     path: str
     format: str
@@ -26,6 +29,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
 
 ENDPOINTS: Final = (
     Endpoint(path="/v1/chat/completions", format="openai-chat"),
+    Endpoint(path="/v1/providers/<provider:str>/chat/completions", format="openai-chat"),
     Endpoint(path="/v1/responses", format="openai-responses"),
     Endpoint(path="/v1/messages", format="anthropic"),
     Endpoint(path="/v1/api/chat", format="ollama"),
@@ -52,7 +56,7 @@ def envelope_of(path: str, headers: Mapping[str, str]) -> str:
     for prefix, name in _PREFIXES:
         if path.startswith(prefix):
             return name
-    if path.startswith("/api/"):
+    if path.startswith("/api/") or path == "/metrics":
         return MANAGEMENT
     if path.startswith("/v1/models"):
         return models_format(headers)

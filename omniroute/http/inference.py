@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from sanic import HTTPResponse
 
 from omniroute.gateway.call import Inbound, Sink
@@ -30,7 +32,9 @@ async def infer(runtime: Runtime, asked: Asked, inbound: Inbound) -> HTTPRespons
 
 
 def _handler(endpoint: Endpoint) -> Handle:
-    async def handle(runtime: Runtime, asked: Asked) -> HTTPResponse | None:
+    async def handle(
+        runtime: Runtime, asked: Asked, provider: str | None = None
+    ) -> HTTPResponse | None:
         inbound = Inbound(
             request_id=asked.request_id,
             path=asked.path,
@@ -40,6 +44,7 @@ def _handler(endpoint: Endpoint) -> Handle:
             headers=asked.headers,
             key=presented_key(asked),
             client_ip=client_ip_of(asked, runtime.snapshot),
+            provider=provider,
         )
         return await infer(runtime, asked, inbound)
 
@@ -50,7 +55,7 @@ ROUTES = tuple(
     Route(
         method="POST",
         path=endpoint.path,
-        name="infer" + endpoint.path.replace("/", "_").replace("-", "_"),
+        name="infer" + re.sub(r"\W", "_", endpoint.path),
         surface=Surface.INFERENCE,
         handle=_handler(endpoint),
     )
