@@ -178,7 +178,6 @@ class Resilience(Struct, frozen=True, kw_only=True):
     breaker: Breaker = Breaker()
     cooldown: Cooldown = Cooldown()
     queue: Queue = Queue()
-    health_check_interval_s: float = 0.0
 
 
 class Connection(Struct, frozen=True, kw_only=True):

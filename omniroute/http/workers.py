@@ -43,7 +43,7 @@ def run_workers(count: int, listener: socket.socket, *, env: str) -> int:
         signal.signal(name, forward)
     for number in range(count):
         children[number] = start(number)
-    _log.info("listening on http://%s:%s with %s workers", address, port, count)
+    _log.info("starting %s workers on port %s of %s", count, port, address)
     while not stopping.is_set():
         for number, child in list(children.items()):
             code = child.poll()

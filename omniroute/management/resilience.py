@@ -58,7 +58,6 @@ def shown(settings: Resilience) -> dict[str, Any]:
             "maxIntervalMs": _ms(settings.retry.max_interval_s),
             "honorRetryAfter": settings.retry.honor_retry_after,
         },
-        "healthCheck": {"intervalMs": _ms(settings.health_check_interval_s)},
     }
 
 

@@ -94,13 +94,11 @@ def _set_fields(view: View) -> Iterator[tuple[str, str]]:
 
 def build_resilience(view: View, base: Resilience) -> Resilience:
     """`base` with the declared fields put over it."""
-    check = view.view("health_check")
     return Resilience(
         retry=_build_retry(view.view("retry"), base.retry),
         breaker=_build_breaker(view.view("breaker"), base.breaker),
         cooldown=_build_cooldown(view.view("cooldown"), base.cooldown),
         queue=_build_queue(view.view("queue"), base.queue),
-        health_check_interval_s=check.duration_s("interval", base.health_check_interval_s),
     )
 
 
