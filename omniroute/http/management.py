@@ -32,7 +32,7 @@ async def _config(runtime: Runtime, asked: Asked) -> HTTPResponse:
 
 async def _reload(runtime: Runtime, asked: Asked) -> HTTPResponse:
     status = await runtime.reloader.reload("api")
-    return as_json(report.reload_status(status), 200 if status.ok else 422)
+    return as_json(report.reload_status(status, runtime), 200 if status.ok else 422)
 
 
 ROUTES = (

@@ -37,7 +37,7 @@ def health(runtime: Runtime) -> dict[str, Any]:
         "platform": sys.platform,
         "memoryUsage": {"peakRss": peak * 1024},
         "activeConnections": runtime.in_flight,
-        "config": reload_status(status),
+        "config": reload_status(status, runtime),
         "providerSummary": {
             "configuredCount": len(snapshot.config.providers),
             "connectionCount": len(snapshot.outlets) + len(disabled),
