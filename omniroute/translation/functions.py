@@ -158,6 +158,24 @@ def split_text(text: Any, separator: Any) -> Any:
     return text.split(separator)
 
 
+def before(text: Any, separator: Any) -> Any:
+    """The text before the first separator; null where there is none."""
+    head, found, _ = _partition(text, separator)
+    return head if found else None
+
+
+def after(text: Any, separator: Any) -> Any:
+    """The text behind the first separator; null where there is none."""
+    _, found, tail = _partition(text, separator)
+    return tail if found else None
+
+
+def _partition(text: Any, separator: Any) -> tuple[str, str, str]:
+    if type(text) is not str or type(separator) is not str or not separator:
+        return "", "", ""
+    return text.partition(separator)
+
+
 def plus(*values: Any) -> Any:
     """The sum, null counting as zero; null when all are null."""
     numbers = [value for value in values if type(value) in (int, float)]
@@ -209,6 +227,13 @@ def find(items: Any, key: Any, value: Any) -> Any:
             if is_object(item) and equals(item.get(key), value):
                 return item
     return None
+
+
+def numbered(items: Any) -> Any:
+    """The objects of a list, each with its place there as `index`."""
+    if not is_array(items):
+        return None
+    return [{**item, "index": place} for place, item in enumerate(items) if is_object(item)]
 
 
 def index_by(items: Any, key: Any) -> dict[str, Any]:
@@ -315,6 +340,12 @@ def plain_id(value: Any) -> Any:
     return f"{_NOT_PLAIN.sub('_', value)[:47]}_{digest}"
 
 
+def made_id(prefix: Any, *values: Any) -> str:
+    """An id made of the values: the same for the same ones, another for any others."""
+    named = "/".join(str(value) for value in values if type(value) in (str, int))
+    return join_text(prefix, blake2b(named.encode(errors="replace"), digest_size=16).hexdigest())
+
+
 def is_blank(text: Any) -> bool:
     """Whether a text holds nothing but white space."""
     return type(text) is str and not text.strip()
@@ -395,9 +426,11 @@ def url_type(url: Any) -> Any:
 
 FUNCTIONS: Final[Mapping[str, Function]] = {
     **BUILTINS,
+    "after": after,
     "as_list": as_list,
     "at_most": at_most,
     "base64_source": base64_source,
+    "before": before,
     "call_key": call_key,
     "camel_keys": camel_keys,
     "clamp": clamp,
@@ -415,7 +448,9 @@ FUNCTIONS: Final[Mapping[str, Function]] = {
     "join_blocks": join_blocks,
     "join_text": join_text,
     "link_calls": link_calls,
+    "made_id": made_id,
     "minus": minus,
+    "numbered": numbered,
     "omit": omit,
     "own_name": own_name,
     "pair_results": pair_results,

@@ -70,6 +70,7 @@ class PassedStream:
         if self._ended:
             return b""
         self._ended = True
+        self._ctx["sequence"] = self.chunks
         node = error_node(failure, str(self._ctx.get("seed", "")))
         return self._frames(self._format.writers.error, node) + self._encoder.close()
 
@@ -95,8 +96,9 @@ class PassedStream:
             rows = self._watch(node, self._ctx)
             if not self.started:
                 begun = self._start(node, self._ctx)
-                if begun and "usage" in begun:
-                    self.usage = hub.usage_of(begun["usage"], self.usage)
+                if is_object(begun):
+                    self._ctx["response"] = begun
+                    self.usage = hub.usage_of(begun.get("usage"), self.usage)
         except (orjson.JSONDecodeError, TranslationError, ExpressionError, RecursionError):
             self.malformed += 1
             return

@@ -3,6 +3,7 @@
 A table's rows say what an upstream event means; each row that applies gives one of
 
     {block: key, kind, id?, name?, text? | json? | input?, signature?, …}   a piece of a block
+    {block: key, whole_text? | whole_json?, …}   all of a block; what did not come yet is a piece
     {close: key}              that block is complete
     {stop, stop_sequence?}    why the answer ended
     {usage}                   counts so far, cumulative
@@ -33,7 +34,12 @@ from omniroute.translation.runtime import Context, drop, new_id
 from omniroute.translation.shape import is_object
 from omniroute.translation.values import Failure, Usage
 
-_NAMES: Final = ("block", "kind", "text", "json", "input", "id", "name", "signature")
+_NAMES: Final = frozenset(
+    {
+        *("block", "kind", "text", "json", "input", "id", "name", "signature"),
+        *("whole_text", "whole_json", "close"),
+    }
+)
 
 
 _UNTRANSLATABLE: Final = (TranslationError, ExpressionError, RecursionError)
@@ -61,13 +67,16 @@ class Block:
     def settle(self) -> None:
         """Complete the view: joined text, parsed arguments."""
         if self.kind == "tool_use":
-            arguments = "".join(piece for name, piece in self.pieces if name == "json")
-            self.json = arguments or "{}"
+            arguments = self.joined("json")
+            self.json = self.view["json"] = arguments or "{}"
             self.view["input"] = parse_object(arguments)
             return
-        text = "".join(piece for name, piece in self.pieces if name == "text")
+        text = self.joined("text")
         if text or self.kind in ("text", "thinking", "refusal"):
             self.view["text"] = text
+
+    def joined(self, name: str) -> str:
+        return "".join(piece for kind, piece in self.pieces if kind == name)
 
     def is_complete(self) -> bool:
         """A tool call whose arguments are a whole JSON object needs no more pieces."""
@@ -77,7 +86,7 @@ class Block:
         if not last.rstrip().endswith("}"):
             return False
         try:
-            orjson.loads("".join(piece for name, piece in self.pieces if name == "json"))
+            orjson.loads(self.joined("json"))
         except orjson.JSONDecodeError:
             return False
         return True
@@ -250,6 +259,8 @@ class TranslatedStream:
     def _piece(self, row: dict[str, Any], out: list[bytes]) -> None:
         if not self._response:
             self._begin({}, out)
+        if ("whole_text" in row or "whole_json" in row) and not self._add_missing(row):
+            return
         block = self._block_of(row)
         pieces = block.pieces
         for name in ("text", "json", "signature"):
@@ -269,6 +280,23 @@ class TranslatedStream:
                 self._flush(block, out)
         else:
             self._advance(out)
+
+    def _add_missing(self, row: dict[str, Any]) -> bool:
+        """Make a piece of what a whole text has more than the pieces so far.
+
+        False when the row says nothing new of a block that the client has seen to its end.
+        """
+        known = self._by_key.get(_key(row["block"]))
+        news = known is None or not known.closed
+        for name in ("text", "json"):
+            whole = row.get(f"whole_{name}")
+            if type(whole) is not str:
+                continue
+            came = known.joined(name) if known is not None else ""
+            if len(whole) > len(came) and whole.startswith(came):
+                row[name] = whole[len(came) :]
+                news = True
+        return news
 
     def _block_of(self, row: dict[str, Any]) -> Block:
         key = _key(row["block"])
@@ -355,6 +383,7 @@ class TranslatedStream:
             if frames:
                 node = self._node(block)
                 node[name] = value
+                node["first"] = block.sent == 1
                 self._write(frames, node, out)
 
     def _close(self, block: Block, out: list[bytes]) -> None:

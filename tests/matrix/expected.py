@@ -50,6 +50,8 @@ STOPS: Final[Mapping[str, Mapping[str, str]]] = {
     "ollama": {"end": "stop", "length": "length", "tool": "stop", "refusal": "stop"},
 }
 """In the words of the client's format; a stop sequence is a plain end but within Anthropic."""
+REFUSES_BY_REASON: Final = frozenset({"anthropic", "gemini"})
+"""Providers whose refusals are a reason to stop, where others have words of their own."""
 _OWN_REFUSALS: Final = {"openai-chat": "stop", "gemini": "PROHIBITED_CONTENT"}
 """What these providers say of a refusal, and what stays as it is within one format."""
 
@@ -99,6 +101,8 @@ def _stop(client: str, upstream: str, scenario: Scenario) -> str:
         return _OWN_REFUSALS.get(client, words["refusal"])
     if scenario.stop == "refusal" and upstream in NO_REFUSALS:
         return words["end"]
+    if scenario.stop == "refusal" and client == "openai-responses":
+        return "content_filter" if upstream in REFUSES_BY_REASON else words["end"]
     return words.get(scenario.stop, words["end"])
 
 

@@ -24,6 +24,14 @@ TEXT_PART = {"type": "text", "text": "a"}
         pytest.param("collapse", [[TEXT_PART]], "a", id="collapse one"),
         pytest.param("collapse", [[TEXT_PART, TEXT_PART]], [TEXT_PART] * 2, id="collapse two"),
         pytest.param("plain_text", [["x", TEXT_PART, 5, {}]], "xa", id="plain text"),
+        pytest.param("before", ["a|b|c", "|"], "a", id="before"),
+        pytest.param("before", ["a", "|"], None, id="before nothing"),
+        pytest.param("after", ["a|b|c", "|"], "b|c", id="after"),
+        pytest.param("after", [None, "|"], None, id="after of null"),
+        pytest.param(
+            "numbered", [[{"a": 1}, 5, {}]], [{"a": 1, "index": 0}, {"index": 2}], id="numbered"
+        ),
+        pytest.param("numbered", [None], None, id="numbered null"),
         pytest.param("parse_json", ['{"b":1,"a":2}'], {"b": 1, "a": 2}, id="parse"),
         pytest.param("parse_json", [" "], {}, id="parse blank"),
         pytest.param("parse_json", ["{"], None, id="parse broken"),
@@ -138,3 +146,11 @@ def test_what_is_sealed_comes_back_in_either_alphabet(text: str) -> None:
     sealed = seal({"text": text})
     assert unseal(sealed) == {"text": text}
     assert unseal(sealed.replace("+", "-").replace("/", "_").rstrip("=")) == {"text": text}
+
+
+@given(st.text(), st.integers())
+def test_made_ids_are_steady_and_distinct(seed: str, number: int) -> None:
+    made = FUNCTIONS["made_id"]
+    assert made("x_", seed, number) == made("x_", seed, number)
+    assert made("x_", seed, number).startswith("x_")
+    assert made("x_", seed, number) != made("x_", seed, number + 1)
