@@ -1,0 +1,168 @@
+"""The winning attempt's answer to the client: a whole reply, or a stream to its end.
+
+The record is written before the last byte: what a client has seen to the end is in the ledger.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Final
+
+from msgspec import Struct
+
+from omniroute.errors import UpstreamError
+from omniroute.gateway.attempt import Answered, Begun
+from omniroute.gateway.call import Opener, Sink, Whole
+from omniroute.gateway.cost import cost_of
+from omniroute.gateway.inflight import InFlight
+from omniroute.gateway.progress import HEADER as PROGRESS_HEADER
+from omniroute.gateway.progress import ProgressSink, wants_progress
+from omniroute.gateway.relay import relay
+from omniroute.gateway.trace import Trace
+from omniroute.routing.attempts import Attempts
+from omniroute.routing.values import Candidate
+from omniroute.state.kept import remember
+from omniroute.translation.values import Failure, Stream, Usage
+
+EOF_WAIT_S: Final = 0.05
+"""After a stream's own end marker, how long its connection may take to become reusable."""
+
+
+class Origin(Struct, frozen=True, kw_only=True):
+    """Whose answer it is, for its headers and its price."""
+
+    candidate: Candidate
+    number: int
+    """Of the attempt."""
+    warnings: str = ""
+    """Policies and budgets that the client should hear of."""
+
+
+async def reply(flight: InFlight, answer: Answered, origin: Origin) -> Whole:
+    """The whole answer, recorded."""
+    trace, said = flight.trace, answer.reply
+    trace.first_byte()
+    trace.bytes_out = len(said.body)
+    trace.dropped = said.dropped
+    _account(trace, origin.candidate, said.usage)
+    headers = _headers(flight, origin, said.dropped)
+    if trace.cost_nanousd is not None:
+        headers["X-OmniRoute-Cost"] = f"{trace.cost_nanousd / 1e9:.9f}"
+    flight.write()
+    await _remember(flight, said.remember)
+    return Whole(status=200, body=said.body, headers=headers)
+
+
+async def stream_on(
+    flight: InFlight, begun: Begun, attempts: Attempts, origin: Origin, opener: Opener
+) -> None:
+    """Forward a stream to its end. A failure from here on is told inside the stream."""
+    stream, trace = begun.stream, flight.trace
+    began_s = flight.now_s()
+
+    def settle(failure: Failure | None) -> None:
+        now_s = flight.now_s()
+        trace.upstream_ms += (now_s - began_s) * 1000
+        _account_stream(trace, stream, origin.candidate)
+        if failure is None:
+            attempts.succeeded(now_s)
+        else:
+            trace.failed(failure)
+            attempts.failed(failure, now_s)
+        flight.write()
+
+    try:
+        sink = await _open(flight, stream, origin, opener)
+        trace.first_byte()
+        await relay(begun.exchange, stream, sink, held=begun.held, ended=begun.ended, settle=settle)
+        await _remember(flight, stream.remember)
+        if not begun.ended and stream.done:
+            await _drain_end(begun)
+    finally:
+        if not flight.written:
+            _account_stream(trace, stream, origin.candidate)
+        await begun.exchange.close()
+
+
+async def _open(flight: InFlight, stream: Stream, origin: Origin, opener: Opener) -> Sink:
+    """Send the head; what goes into the sink is counted and, where asked for, tells progress."""
+    inbound, trace = flight.inbound, flight.trace
+    client = flight.snapshot.formats.client(inbound.format)
+    content_type = client.stream_content_type(inbound.stream_framing)
+    headers = {
+        **_headers(flight, origin, stream.dropped),
+        "Cache-Control": "no-cache",
+        "X-Accel-Buffering": "no",
+    }
+    watched = wants_progress(inbound, content_type)
+    if watched:
+        headers[PROGRESS_HEADER] = "enabled"
+    sink: Sink = _Counted(await opener(200, headers, content_type), trace)
+    if watched:
+        sink = ProgressSink(sink, stream, format=inbound.format, elapsed_ms=trace.elapsed_ms)
+    return sink
+
+
+def _headers(flight: InFlight, origin: Origin, dropped: tuple[str, ...]) -> dict[str, str]:
+    candidate = origin.candidate
+    headers = {
+        "X-Request-Id": flight.inbound.request_id,
+        "X-OmniRoute-Provider": candidate.provider.id,
+        "X-OmniRoute-Model": candidate.model,
+        "X-OmniRoute-Connection": candidate.connection.id,
+        "X-OmniRoute-Attempts": str(origin.number),
+        "X-OmniRoute-Config": flight.snapshot.digest,
+    }
+    if origin.warnings:
+        headers["X-OmniRoute-Warnings"] = origin.warnings
+    if dropped:
+        headers["X-OmniRoute-Dropped"] = ",".join(dropped)
+    return headers
+
+
+def _account_stream(trace: Trace, stream: Stream, candidate: Candidate) -> None:
+    trace.dropped = stream.dropped
+    _account(trace, candidate, stream.usage)
+
+
+def _account(trace: Trace, candidate: Candidate, usage: Usage) -> None:
+    trace.usage = usage
+    cost = cost_of(candidate, usage, trace.started)
+    if cost is not None:
+        trace.cost_nanousd, trace.price_source = cost
+
+
+async def _remember(flight: InFlight, left: Mapping[str, Any]) -> None:
+    """Keep what the client's format has no place for, for its next turn."""
+    if left:
+        now_s = flight.services.clock.now().timestamp()
+        await remember(flight.services.store, flight.trace.key, left, now_s)
+
+
+class _Counted:
+    """A sink that counts what went out."""
+
+    def __init__(self, sink: Sink, trace: Trace) -> None:
+        self._sink = sink
+        self._trace = trace
+
+    async def send(self, data: bytes) -> None:
+        self._trace.bytes_out += len(data)
+        await self._sink.send(data)
+
+    async def end(self) -> None:
+        await self._sink.end()
+
+    def abort(self) -> None:
+        self._sink.abort()
+
+
+async def _drain_end(begun: Begun) -> None:
+    """Read to the end of a finished stream, so that its connection can be used again."""
+    try:
+        async with asyncio.timeout(EOF_WAIT_S):
+            while await begun.exchange.read():
+                continue
+    except (TimeoutError, UpstreamError):
+        return  # the answer is complete; only the connection is lost
