@@ -73,6 +73,8 @@ class Format(Struct, frozen=True, kw_only=True):
     setters: Mapping[str, Converter]
     known_fields: frozenset[str] | None
     """Members of a client's body that the table reads; None when that cannot be told."""
+    conversation: frozenset[str] | None
+    """Members that hold the conversation; None when that cannot be told."""
     extra: Extra | None
     answers_need_hub: bool
     """The table looks at the hub's request while it translates an answer."""
@@ -139,6 +141,9 @@ class _Build:
             else:
                 self.add((section, direction), template)
         self.add(("response", "decode"), self._answer_facts(), "response.read")
+        self.add(("request", "decode"), self._said(), "request.said")
+        for direction in ("encode", "decode") if table.section("embedding") is not None else ():
+            self.add(("embedding", direction), table.section("embedding", direction) or {})
         self.add(("facts",), table.section("facts") or {})
         self.add(("stream", "start"), table.section("stream", "start") or {})
         template = table.section("stream", "decode")
@@ -161,17 +166,24 @@ class _Build:
 
     def _answer_facts(self) -> dict[str, Any]:
         """The part of the response's decoder that reads usage and stop reason."""
-        template: Any = self.table.section("response", "decode")
+        return self._part(("response", "decode"), ("usage", "stop"))
+
+    def _said(self) -> dict[str, Any]:
+        """The part of the request's decoder that reads the conversation."""
+        return self._part(("request", "decode"), ("system", "messages"))
+
+    def _part(self, path: tuple[str, str], names: tuple[str, ...]) -> dict[str, Any]:
+        template: Any = self.table.section(*path)
         wrap: list[dict[str, Any]] = []
         while isinstance(template, dict) and "$let" in template:
             members = cast(dict[str, Any], template)
             wrap.append(members)
             template = members.get("$in")
         members = cast(dict[str, Any], template) if isinstance(template, dict) else {}
-        facts: dict[str, Any] = {k: v for k, v in members.items() if k in ("usage", "stop")}
+        part: dict[str, Any] = {k: v for k, v in members.items() if k in names}
         for members in reversed(wrap):
-            facts = {"$let": members["$let"], "$in": facts}
-        return facts
+            part = {"$let": members["$let"], "$in": part}
+        return part
 
     def _is_watched(self, template: Any) -> bool:
         if isinstance(template, list):
@@ -259,6 +271,7 @@ class _Build:
         )
         reads = self.compiler.root_reads("request.decode")
         known = reads | set(table.sections.get("known") or ())
+        said = self.compiler.root_reads("request.said")
         terminal = table.mapping("stream", "terminal")
         marker = terminal.get("data")
         return Format(
@@ -277,6 +290,7 @@ class _Build:
             ),
             setters={field: functions[f"set.{field}"] for field in table.mapping("set")},
             known_fields=None if "@" in reads else frozenset(known),
+            conversation=None if "@" in said else said,
             extra=self._extra(functions),
             answers_need_hub="hub" in self._answer_vars(functions),
             forgets=frozenset(table.sections.get("forgets") or ()),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 import orjson
@@ -19,6 +19,9 @@ from omniroute.translation.shape import is_object
 from omniroute.translation.stream import TranslatedStream
 from omniroute.translation.template import Converter
 from omniroute.translation.values import Failure, Outbound, Reply, Stream, Target
+
+_PLAIN: Final[Mapping[str, tuple[Any, ...]]] = {"n": (None, 1), "logprobs": (None, False)}
+"""Values of sampling fields under which an answer can be told again as a stream."""
 
 
 def context(target: Target, request: dict[str, Any]) -> Context:
@@ -138,6 +141,36 @@ class FormatPair:
         self._add_hub(ctx, target)
         return TranslatedStream(self._client, self._upstream, ctx)
 
+    def replay(self, body: bytes, request: dict[str, Any], target: Target) -> bytes:
+        ctx = context(target, request)
+        ctx["hub"] = asked = self._hub({**ctx, "dropped": []}, target)
+        # Streams between formats tell of the first answer alone, and not of likelihoods.
+        if any(asked.get("sampling", {}).get(name) not in plain for name, plain in _PLAIN.items()):
+            raise TranslationError("this answer cannot be told as a stream")
+        try:
+            answer = orjson.loads(body)
+        except orjson.JSONDecodeError as error:
+            raise TranslationError("the kept answer is not JSON") from error
+        response = run_object(self._client.functions["response.decode"], answer, ctx)
+        response["blocks"] = [block for block in response.get("blocks") or () if is_object(block)]
+        response["stop"] = hub.settle_stop(response.get("stop"), response["blocks"]) or "end_turn"
+        _need_unsigned(response)
+        return TranslatedStream(self._client, self._client, ctx).replay(response)
+
+    def fold(self, data: bytes, request: dict[str, Any], target: Target) -> bytes:
+        ctx = context(target, request)
+        ctx["hub"] = self._hub({**ctx, "dropped": []}, target)
+        stream = TranslatedStream(self._client, self._client, ctx)
+        stream.feed(data)
+        stream.finish()
+        if stream.failure is not None:
+            raise TranslationError("the kept stream ends with a failure")
+        response = stream.folded()
+        response.setdefault("stop", "end_turn")
+        _need_unsigned(response)
+        ctx["response"] = response
+        return render(run(self._client.functions["response.encode"], response, ctx))
+
     def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> Failure:
         upstream = self._upstream
         said: Any = None
@@ -238,3 +271,10 @@ class FormatPair:
             dropped=tuple(ctx["dropped"]),
             remember=hub.remember(response, upstream.name, client.forgets),
         )
+
+
+def _need_unsigned(response: dict[str, Any]) -> None:
+    """Writing a signature seals it for its provider; one that was kept may be sealed already."""
+    for block in response["blocks"]:
+        if block.get("signature") is not None or block.get("type") == "redacted_thinking":
+            raise TranslationError("a signed thought can only be given as it came")

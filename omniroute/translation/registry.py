@@ -11,11 +11,22 @@ import orjson
 from omniroute.config.diagnostics import Diagnostic, sort_diagnostics
 from omniroute.errors import TableError, TranslationError
 from omniroute.expr.functions import type_name
+from omniroute.translation.embedding import TableEmbedder
 from omniroute.translation.format import Format, compile_table
 from omniroute.translation.pair import FormatPair, run
+from omniroute.translation.question import question
 from omniroute.translation.stream import error_node
 from omniroute.translation.table import read_table
-from omniroute.translation.values import About, ClientFormat, Facts, Failure, Formats, Pair
+from omniroute.translation.values import (
+    About,
+    ClientFormat,
+    Embedder,
+    Facts,
+    Failure,
+    Formats,
+    Pair,
+    Question,
+)
 
 _FACT_TYPES: Mapping[str, tuple[str, ...]] = {
     "model": ("string", "null"),
@@ -73,6 +84,10 @@ class FormatSet:
     def pair(self, client: str, upstream: str) -> Pair:
         return self._pairs[client, upstream]
 
+    def embedder(self, upstream: str) -> Embedder | None:
+        format = self._formats[upstream]
+        return TableEmbedder(format) if format.table.mapping("embedding") else None
+
     def auth_headers(self, upstream: str, key: str) -> tuple[tuple[str, str], ...]:
         auth = self._formats[upstream].table.mapping("auth")
         if not auth or not key:
@@ -125,6 +140,9 @@ class ClientSide:
     def status(self, failure: Failure) -> int:
         own = self._format.constants("errors", "statuses").get(str(failure.status))
         return own if type(own) is int else failure.status
+
+    def question(self, body: dict[str, Any]) -> Question | None:
+        return question(self._format, body)
 
     def error(self, failure: Failure, request_id: str) -> bytes:
         node = {**error_node(failure, request_id), "status": self.status(failure)}

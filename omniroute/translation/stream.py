@@ -40,6 +40,8 @@ _NAMES: Final = frozenset(
         *("whole_text", "whole_json", "close"),
     }
 )
+_TOLD_LATER: Final = frozenset({"blocks", "stop", "stop_sequence"})
+"""Members of a whole answer that its stream does not begin with."""
 
 
 _UNTRANSLATABLE: Final = (TranslationError, ExpressionError, RecursionError)
@@ -182,6 +184,18 @@ class TranslatedStream:
         if usage:
             response["usage"] = usage
         return response
+
+    def replay(self, response: dict[str, Any]) -> bytes:
+        """A whole hub answer at once, as its client would have seen it come."""
+        out: list[bytes] = []
+        self._begin({name: response[name] for name in response if name not in _TOLD_LATER}, out)
+        for number, block in enumerate(response.get("blocks") or ()):
+            self._row({**block, "block": number, "kind": block.get("type")}, out)
+            self._row({"close": number}, out)
+        ended = {name: response.get(name) for name in ("stop", "stop_sequence")}
+        self._row(ended, out)
+        self._finish(out)
+        return b"".join(out)
 
     # One upstream event.
 

@@ -18,7 +18,7 @@ SECTIONS: Final = frozenset(
     {
         *("format", "title", "docs", "paths", "query", "headers", "auth", "framing"),
         *("maps", "mappings", "facts", "set", "known", "unsupported", "forgets"),
-        *("request", "response", "errors", "stream", "passthrough"),
+        *("request", "response", "errors", "stream", "passthrough", "embedding"),
     }
 )
 NEEDED: Final = ("format", "paths", "framing", "request", "response", "errors", "stream")
@@ -40,12 +40,14 @@ INNER: Final[Mapping[str, frozenset[str]]] = {
         {"order", "start", "open", "delta", "close", "finish", "error", "ping"}
     ),
     "passthrough": frozenset({"ask", "extra"}),
+    "embedding": frozenset({"path", "encode", "decode"}),
     "passthrough.extra": frozenset({"unless", "frame", "fields"}),
 }
 """The keys of the sections whose shape is fixed."""
 _NEEDED_INNER: Final[Mapping[str, tuple[str, ...]]] = {
     "auth": ("header", "template"),
     "passthrough.extra": ("unless",),
+    "embedding": ("path",),
 }
 _LISTS: Final = (("known",), ("forgets",), ("passthrough", "extra", "fields"))
 TEXT_MAPS: Final = ("headers", "query")

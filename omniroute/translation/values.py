@@ -137,6 +137,32 @@ class Stream(Protocol):
         ...
 
 
+class Question(Struct, frozen=True, kw_only=True):
+    """A request as the search by meaning sees it."""
+
+    text: str
+    """What the last turn says; the one part that may differ a little."""
+    frame: tuple[Any, ...]
+    """All the rest, as JSON values, which must be equal: earlier turns, system, tools, pictures."""
+
+
+class Embedded(Struct, frozen=True, kw_only=True):
+    """The answer of an embedding model to one text."""
+
+    vector: tuple[float, ...]
+    usage: Usage
+
+
+class Embedder(Protocol):
+    """How the models of one provider format are asked for an embedding."""
+
+    def request(self, text: str, model: str) -> Outbound: ...
+
+    def reply(self, body: bytes) -> Embedded:
+        """Raises UpstreamCutError when there is no vector in it."""
+        ...
+
+
 class Pair(Protocol):
     """One direction of use: a client's format in front of a provider's format.
 
@@ -158,6 +184,20 @@ class Pair(Protocol):
 
     def stream(self, request: dict[str, Any], target: Target) -> Stream: ...
 
+    def replay(self, body: bytes, request: dict[str, Any], target: Target) -> bytes:
+        """A whole answer in the client's format as its stream; for answers that were kept.
+
+        Raises TranslationError where the stream could not say all of it.
+        """
+        ...
+
+    def fold(self, data: bytes, request: dict[str, Any], target: Target) -> bytes:
+        """The reverse: all bytes of a client's stream, in its usual framing, as a whole answer.
+
+        Raises TranslationError or UpstreamCutError.
+        """
+        ...
+
     def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> Failure:
         """The provider's error answer, classified. Never raises."""
         ...
@@ -174,6 +214,13 @@ class ClientFormat(Protocol):
 
     def status(self, failure: Failure) -> int:
         """The HTTP status that clients of the format know for it."""
+        ...
+
+    def question(self, body: dict[str, Any]) -> Question | None:
+        """For the search by meaning; None when the last turn is not a text of the user.
+
+        Raises TranslationError for a malformed body.
+        """
         ...
 
     def error(self, failure: Failure, request_id: str) -> bytes:
@@ -211,6 +258,10 @@ class Formats(Protocol):
 
     def pair(self, client: str, upstream: str) -> Pair:
         """Cached; compiling happens when the tables are loaded, not here."""
+        ...
+
+    def embedder(self, upstream: str) -> Embedder | None:
+        """None for a format whose table does not say how to ask for an embedding."""
         ...
 
     def auth_headers(self, upstream: str, key: str) -> tuple[tuple[str, str], ...]:
