@@ -279,6 +279,8 @@ class Budget(Struct, frozen=True, kw_only=True):
     action: Literal["reject", "degrade", "warn"] = "reject"
     degrade_to: str | None = None
     webhook: Ref | None = None
+    """Where to POST when spend crosses a share of `warn_at`."""
+    webhook_private_network: bool = False
 
 
 class SystemPrompt(Struct, frozen=True, kw_only=True):

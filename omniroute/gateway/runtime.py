@@ -25,6 +25,7 @@ from omniroute.gateway.reload import Reloader
 from omniroute.gateway.services import Services
 from omniroute.gateway.snapshot import Snapshot
 from omniroute.gateway.stores import open_store, restore_budgets
+from omniroute.gateway.webhooks import Webhooks
 from omniroute.ledger.drain import Drainer, keep_drained
 from omniroute.ledger.record import RequestRecord
 from omniroute.ledger.spool import Spool
@@ -73,6 +74,9 @@ class Runtime:
         )
         self.reloader = Reloader(options, first, activate=self._activate, clock=clock)
         self._supervisor = Supervisor()
+        self._webhooks = Webhooks(
+            self.transports, self._supervisor, clock=clock, count=self.meters.delivered
+        )
         self._listeners: list[Callable[[], None]] = []
         self._drainer = Drainer(self.data_dir)
 
@@ -165,6 +169,9 @@ class Runtime:
             event.limit_nanousd / NANO,
             event.period,
         )
+        hook = self.snapshot.hooks.get(event.budget)
+        if hook is not None:
+            self._webhooks.send(hook, event)
 
     def _activate(self, loaded: Loaded) -> None:
         self.snapshot = loaded.snapshot

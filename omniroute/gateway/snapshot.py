@@ -15,8 +15,9 @@ from msgspec import Struct
 from omniroute.admission.gate import AdmissionPlan, compile_admission
 from omniroute.base.secret import Secret
 from omniroute.config.diagnostics import Diagnostic, warning
-from omniroute.config.model import Config, Connection, Mark, Provider, Ref
+from omniroute.config.model import Budget, Config, Connection, Mark, Provider, Ref
 from omniroute.config.refs import MissingSecretError, resolve
+from omniroute.gateway.webhooks import Hook
 from omniroute.routing.index import ModelIndex, compile_index
 from omniroute.translation.values import Formats
 from omniroute.upstream.options import ECHO_SCHEME, TransportOptions, transport_options
@@ -51,6 +52,8 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     admission: AdmissionPlan
     index: ModelIndex
     outlets: Mapping[str, Outlet]
+    hooks: Mapping[str, Hook]
+    """By budget."""
     warnings: tuple[Diagnostic, ...]
     secrets: tuple[Secret, ...]
     """Every resolved secret, so that texts on their way out can be masked."""
@@ -106,6 +109,15 @@ def compile_snapshot(
             except MissingSecretError as missing:
                 unavailable[key] = str(missing)
                 warnings.append(_disabled(config, provider, connection, str(missing)))
+    hooks: dict[str, Hook] = {}
+    for budget in config.budgets.values():
+        try:
+            hook = _hook(config, budget, secrets)
+        except MissingSecretError as missing:
+            warnings.append(_without_hook(config, budget, str(missing)))
+        else:
+            if hook is not None:
+                hooks[budget.id] = hook
     return Snapshot(
         config=config,
         digest=digest,
@@ -113,6 +125,7 @@ def compile_snapshot(
         admission=compile_admission(config),
         index=compile_index(config, unavailable),
         outlets=outlets,
+        hooks=hooks,
         warnings=tuple(warnings),
         secrets=tuple(secrets.seen),
     )
@@ -138,6 +151,37 @@ def _disabled(config: Config, provider: Provider, connection: Connection, why: s
         f'connection "{provider.id}/{connection.id}" is disabled: {why}',
         path=path,
         hint="set the variable or create the file, then reload (SIGHUP)",
+    )
+
+
+def _without_hook(config: Config, budget: Budget, why: str) -> Diagnostic:
+    path = ("budgets", budget.id, "webhook")
+    return warning(
+        "OR902",
+        config.positions.get(path) or Mark("", 1, 1),
+        f'the webhook of budget "{budget.id}" is disabled: {why}',
+        path=path,
+        hint="set the variable or create the file, then reload (SIGHUP)",
+    )
+
+
+def _hook(config: Config, budget: Budget, secrets: _Secrets) -> Hook | None:
+    """Raises MissingSecretError."""
+    if budget.webhook is None:
+        return None
+    url = secrets.reveal(budget.webhook)
+    return Hook(
+        url=Secret(url),
+        transport=TransportOptions(
+            proxy=choose_proxy(
+                url,
+                connection=None,
+                provider=None,
+                settings=secrets.optional(config.settings.proxy),
+                environment=secrets.proxies(),
+            ),
+            allow_private_network=budget.webhook_private_network,
+        ),
     )
 
 

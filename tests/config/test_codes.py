@@ -15,7 +15,11 @@ from tests.config.files import check_texts
 
 ROOT = Path(__file__).resolve().parents[2]
 CODES = load_codes()
-ELSEWHERE = {"OR181", "OR901"}  # translation tables and activation, shown by their own tests
+ELSEWHERE = {
+    "OR181",
+    "OR901",
+    "OR902",
+}  # translation tables and activation, shown by their own tests
 
 # Files beside the example, where an example speaks of them.
 BESIDE = {

@@ -39,8 +39,8 @@ def examples() -> dict[str, Any]:
 
 def row_fields(value: Any) -> set[str]:
     """The fields of the first row of a list of objects."""
-    first: Any = value[0] if isinstance(value, list) and value else None
-    return set(cast("dict[str, Any]", first)) if isinstance(first, dict) else set()
+    rows = cast("list[Any]", value) if isinstance(value, list) else []
+    return set(cast("dict[str, Any]", rows[0])) if rows and isinstance(rows[0], dict) else set()
 
 
 def test_every_route_is_on_the_page() -> None:

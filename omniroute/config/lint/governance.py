@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -230,6 +231,37 @@ def half_a_degradation(facts: Facts) -> Iterator[Diagnostic]:
                 f'the budget "{budget.id}" degrades, but does not say to what',
                 path=path,
                 hint="add `degrade_to`",
+            )
+
+
+def webhook_never_called(facts: Facts) -> Iterator[Diagnostic]:
+    for budget in facts.config.budgets.values():
+        path: Path = ("budgets", budget.id, "webhook")
+        if budget.webhook is not None and not budget.warn_at:
+            yield warning(
+                "OR725",
+                facts.key_mark(path),
+                f'the budget "{budget.id}" has a webhook, but no share at which to call it',
+                path=path,
+                hint="add `warn_at: [80%, 100%]`",
+            )
+
+
+def bad_webhook_url(facts: Facts) -> Iterator[Diagnostic]:
+    for budget in facts.config.budgets.values():
+        hook = budget.webhook
+        # All of it may come from the environment; then there is nothing to look at.
+        if hook is None or hook.text.startswith("${"):
+            continue
+        if not re.match(r"https?://[^/?#\s]", hook.text, re.IGNORECASE):
+            path: Path = ("budgets", budget.id, "webhook")
+            whole = (*path, "url") if facts.has((*path, "url")) else path
+            yield error(
+                "OR726",
+                facts.value_mark(whole),
+                "this is not a URL that can be called",
+                path=whole,
+                hint="write https://host/path, or a reference such as ${env:BUDGET_WEBHOOK}",
             )
 
 

@@ -74,6 +74,8 @@ RULES: Final[tuple[Rule, ...]] = (
     governance.unknown_timezone,
     governance.half_a_degradation,
     governance.spend_without_price,
+    governance.webhook_never_called,
+    governance.bad_webhook_url,
     governance.test_names_nothing,
     timing.zero_timeout,
     timing.timeouts_do_not_fit,

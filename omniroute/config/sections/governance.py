@@ -66,6 +66,7 @@ def build_budgets(root: View) -> Mapping[str, Budget]:
 
 
 def _build_budget(name: str, view: View) -> Budget:
+    hook = view.view("webhook")
     return Budget(
         id=name,
         scope=_scope(view),
@@ -75,6 +76,8 @@ def _build_budget(name: str, view: View) -> Budget:
         warn_at=tuple(float(text.rstrip("%")) / 100 for text in view.texts("warn_at")),
         action=cast("Any", view.text("action", "reject")),
         degrade_to=view.optional_text("degrade_to"),
+        webhook=view.ref("webhook") or hook.ref("url"),
+        webhook_private_network=hook.boolean("allow_private_network", default=False),
     )
 
 
