@@ -403,7 +403,7 @@ def test_only_the_owner_may_read_the_database(tmp_path: Path) -> None:
 def test_the_file_can_be_opened_by_older_tools(tmp_path: Path) -> None:
     with Spool(tmp_path) as spool:
         spool.append(row())
-    Drainer(tmp_path).drain_once()
+    assert Drainer(tmp_path).drain_once().rows == 1
     ((version,),) = query(
         tmp_path,
         "SELECT tags['storage_version'] FROM duckdb_databases() WHERE database_name = 'usage'",
