@@ -1,11 +1,12 @@
 """Upstream bytes to client frames: the part of a stream before anybody has seen it, and the rest.
 
-Until `Stream.started` nothing has reached the client, so a failure there may still go to another
+Until `Stream.started` nothing reaches the client, so a failure there may still go to another
 candidate. After that a failure can only be told as the client format's own error event.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Final
 
@@ -19,6 +20,11 @@ MAX_REPLY_BYTES: Final = 64 << 20
 """A whole answer is held in memory once; beyond this the upstream is not answering a chat."""
 MAX_ERROR_BYTES: Final = 256 << 10
 """Of an error answer only the beginning is worth reading."""
+
+MAX_HOLD_S: Final = 10.0
+"""A provider that says it began and then only pings is thinking; after this its client may know."""
+MAX_HELD_BYTES: Final = 64 << 10
+"""No answer takes more to announce itself."""
 
 
 class ReportedFailureError(Exception):
@@ -57,12 +63,18 @@ async def read_error(exchange: Exchange) -> bytes:
     return b"".join(chunks)[:MAX_ERROR_BYTES]
 
 
-async def read_until_started(exchange: Exchange, stream: Stream) -> tuple[bytes, bool]:
+async def read_until_started(
+    exchange: Exchange, stream: Stream, *, hold_s: float = MAX_HOLD_S
+) -> tuple[bytes, bool]:
     """Client bytes up to the first that matter, and whether the upstream has closed.
 
-    Raises ReportedFailureError, or an UpstreamError when the upstream broke off before that.
+    What only announces an answer is held, as a provider that is overloaded says so right behind it
+    and another one may still be asked. Raises ReportedFailureError, or an UpstreamError when the
+    upstream broke off before that.
     """
     held = b""
+    until_s: float | None = None
+    now_s = asyncio.get_running_loop().time
     while not stream.started:
         chunk = await exchange.read()
         if chunk:
@@ -71,6 +83,10 @@ async def read_until_started(exchange: Exchange, stream: Stream) -> tuple[bytes,
             raise ReportedFailureError(stream.failure)
         if not chunk:
             return held + stream.finish(), True
+        if held:
+            until_s = now_s() + hold_s if until_s is None else until_s
+            if now_s() >= until_s or len(held) > MAX_HELD_BYTES:
+                break
     return held, False
 
 

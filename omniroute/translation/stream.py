@@ -34,6 +34,7 @@ from omniroute.translation.runtime import Context, drop, new_id
 from omniroute.translation.shape import is_object
 from omniroute.translation.values import Failure, Usage
 
+_FILLED_LATER: Final = frozenset({"text", "thinking", "refusal"})
 _NAMES: Final = frozenset(
     {
         *("block", "kind", "text", "json", "input", "id", "name", "signature"),
@@ -162,7 +163,7 @@ class TranslatedStream:
         return b"".join(out)
 
     def ping(self) -> bytes:
-        if self._writers.ping and self.started and not self._finished:
+        if self._writers.ping and self._response and not self._finished:
             out: list[bytes] = []
             self._write(self._writers.ping, {}, out)
             return b"".join(out)
@@ -264,7 +265,6 @@ class TranslatedStream:
         if "id" not in response:
             response["id"] = new_id(self._ctx, "resp_")
         response.setdefault("model", self._ctx.get("model"))
-        self.started = True
         node = {"response": response, "usage": hub.usage_object(self.usage)}
         self._write(self._writers.start, node, out)
 
@@ -287,6 +287,9 @@ class TranslatedStream:
                     block.view["signature"] = block.view.get("signature", "") + value
         if "input" in row:
             pieces.append(("json", to_json(row["input"])))
+        # A block that is announced and still empty is no answer yet.
+        if pieces or block.kind not in _FILLED_LATER:
+            self.started = True
         if self._writers.parallel or block is self._current:
             if not block.opened:
                 self._open(block, out)
@@ -431,6 +434,7 @@ class TranslatedStream:
                 if not block.opened:
                     self._open(block, out)
                 self._close(block, out)
+        self.started = True
         response = self.folded()
         self.stop = response.setdefault("stop", "end_turn")
         self._finished = True

@@ -102,8 +102,8 @@ class Stream(Protocol):
     """One streamed answer on its way through. Owned by one request, fed in order."""
 
     started: bool
-    """Something that belongs to the answer was written or is held; before that, another provider
-    may still be tried."""
+    """A piece of the answer itself, or its end, has come. What only announces an answer (its id, an
+    empty block, a ping) does not count: until then another provider may still be tried."""
     done: bool
     """The upstream's own end marker was seen."""
     usage: Usage
