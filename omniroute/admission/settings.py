@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from omniroute.admission.values import RequestFacts
 from omniroute.config.model import SystemPrompt, ThinkingBudget
+from omniroute.translation.hub import hub_field
 
 _EFFORTS: Final = ("minimal", "low", "medium", "high")
 _SHORT_TOKENS: Final = 1_000  # a question: half the budget, one effort less
@@ -31,7 +32,7 @@ def thinking_fields(budget: ThinkingBudget, facts: RequestFacts) -> Mapping[str,
         case "passthrough":
             return {}
         case "auto":
-            return {"reasoning.tokens": None, "reasoning.effort": None}
+            return {"reasoning.effort": None, "reasoning.tokens": None}
         case "custom":
             tokens, effort = budget.tokens, budget.effort
         case "adaptive":
@@ -39,7 +40,24 @@ def thinking_fields(budget: ThinkingBudget, facts: RequestFacts) -> Mapping[str,
             step = -1 if length < _SHORT_TOKENS else 1 if length > _LONG_TOKENS else 0
             tokens = max(_MIN_THINKING_TOKENS, int(budget.tokens * 2.0**step))
             effort = _stepped(budget.effort, step)
-    return {"reasoning.tokens": tokens, "reasoning.effort": effort}
+    # In this order, as a format that counts tokens puts them over what it makes of the effort.
+    return {"reasoning.effort": effort, "reasoning.tokens": tokens}
+
+
+def fields_for_model(
+    fields: Mapping[str, Any], capabilities: frozenset[str] | None
+) -> Mapping[str, Any]:
+    """What may be set for a model: nothing about reasoning when it is known not to reason.
+
+    Of a model that nothing is known of nothing is assumed missing, so it gets what is configured.
+    """
+    if capabilities is None or "reasoning" in capabilities:
+        return fields
+    return {
+        name: value
+        for name, value in fields.items()
+        if value is None or not hub_field(name).startswith("reasoning.")
+    }
 
 
 def _stepped(effort: str, step: int) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from functools import cache
 from importlib.resources import files
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from omniroute.config.model import ModelKind
 
@@ -19,7 +21,7 @@ class ModelFacts(Struct, frozen=True, kw_only=True):
     context_window: int | None = None
     max_output_tokens: int | None = None
     capabilities: tuple[str, ...] | None = None
-    """Of `tools`, `vision`, `json_schema`, `reasoning`."""
+    """`tools`, `vision`, `json_schema`, `reasoning`, and what traits.yaml adds."""
 
 
 class _File(Struct, frozen=True, kw_only=True):
@@ -30,6 +32,15 @@ class _File(Struct, frozen=True, kw_only=True):
     providers: dict[str, dict[str, ModelFacts]]
 
 
+class _Trait(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A rule of traits.yaml."""
+
+    models: tuple[str, ...]
+    capabilities: tuple[str, ...]
+    sources: tuple[str, ...]
+    complete: bool = False
+
+
 def facts_for(provider: str, model: str) -> ModelFacts | None:
     """By the catalog's name of the provider (see `presets.catalog_name`) and the provider's id."""
     return known_models(provider).get(model)
@@ -37,7 +48,35 @@ def facts_for(provider: str, model: str) -> ModelFacts | None:
 
 def known_models(provider: str) -> Mapping[str, ModelFacts]:
     """All that is known of a provider; empty when the catalog does not know it."""
-    return _load().providers.get(provider, {})
+    return _known().get(provider, {})
+
+
+@cache
+def _known() -> Mapping[str, Mapping[str, ModelFacts]]:
+    raw = files("omniroute.catalog").joinpath("traits.yaml").read_bytes()
+    traits = msgspec.yaml.decode(raw, type=dict[str, tuple[_Trait, ...]])
+    return {
+        provider: {
+            model: _with_traits(model, facts, traits.get(provider, ()))
+            for model, facts in models.items()
+        }
+        for provider, models in _load().providers.items()
+    }
+
+
+def _with_traits(model: str, facts: ModelFacts, traits: tuple[_Trait, ...]) -> ModelFacts:
+    """What is asked of a model only where it chats; where nothing is known, nothing is missing."""
+    if facts.kind != "chat":
+        return facts
+    for trait in traits:
+        known = facts.capabilities
+        if known is None and not trait.complete:
+            continue
+        if any(fnmatchcase(model, pattern) for pattern in trait.models):
+            facts = replace(
+                facts, capabilities=tuple(dict.fromkeys((*(known or ()), *trait.capabilities)))
+            )
+    return facts
 
 
 @cache

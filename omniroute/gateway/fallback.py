@@ -9,6 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from omniroute.admission.settings import fields_for_model
 from omniroute.admission.values import Admit
 from omniroute.base.secret import redact
 from omniroute.errors import RequestError, TranslationError
@@ -83,7 +84,7 @@ async def _ask(flight: InFlight, understood: Understood, admit: Admit, candidate
             capabilities=candidate.capabilities,
             context_window=candidate.window,
             max_output_tokens=None if declared is None else declared.max_output_tokens,
-            set_fields=admit.set_fields,
+            set_fields=fields_for_model(admit.set_fields, candidate.capabilities),
             framing=inbound.stream_framing,
             recalled=recalled,
             now_s=int(trace.started.timestamp()),

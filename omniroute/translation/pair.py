@@ -220,8 +220,14 @@ class FormatPair:
             old = body.get(key)
             if written is None:
                 body.pop(key, None)
-            elif is_object(old) and is_object(written):
-                body[key] = {**old, **written}
+            elif is_object(written):
+                merged = {**old, **written} if is_object(old) else written
+                gone = [name for name, part in written.items() if part is None]
+                kept = {name: part for name, part in merged.items() if name not in gone}
+                if kept:
+                    body[key] = kept
+                else:
+                    body.pop(key, None)
             else:
                 body[key] = written
 

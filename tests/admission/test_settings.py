@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import pytest
 
-from omniroute.admission.settings import prompt_fields, thinking_fields
+from omniroute.admission.settings import fields_for_model, prompt_fields, thinking_fields
 from omniroute.config.model import SystemPrompt, ThinkingBudget
 from tests.admission.cases import facts
 
@@ -44,3 +44,28 @@ def test_thinking_stays_within_what_providers_take() -> None:
     assert thinking_fields(small, facts()) == expected
     named = ThinkingBudget(mode="adaptive", effort="xhigh")
     assert thinking_fields(named, facts())["reasoning.effort"] == "xhigh"
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "kept"),
+    [
+        pytest.param(None, {"reasoning.effort", "reasoning_effort", "system.append"}, id="unknown"),
+        pytest.param(
+            {"tools", "reasoning"},
+            {"reasoning.effort", "reasoning_effort", "system.append"},
+            id="reasons",
+        ),
+        pytest.param({"tools"}, {"system.append"}, id="does not reason"),
+    ],
+)
+def test_only_models_that_reason_are_told_how_much(
+    capabilities: set[str] | None, kept: set[str]
+) -> None:
+    fields = {"reasoning.effort": "low", "reasoning_effort": "low", "system.append": "Be brief."}
+    known = None if capabilities is None else frozenset(capabilities)
+    assert set(fields_for_model(fields, known)) == kept
+
+
+def test_what_a_client_said_is_removed_for_any_model() -> None:
+    removed = {"reasoning.tokens": None}
+    assert fields_for_model(removed, frozenset()) == removed

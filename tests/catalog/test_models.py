@@ -6,6 +6,9 @@ from omniroute.catalog.models import ModelFacts, facts_for, known_models
 from omniroute.catalog.presets import catalog_name, load_presets
 from omniroute.config.model import Provider
 
+KNOWN = ("tools", "vision", "json_schema", "reasoning")
+TRAITS = {"adaptive_thinking", "fixed_sampling", "no_prefill"}
+
 
 def test_facts_of_a_model() -> None:
     assert facts_for("openai", "gpt-4o") == ModelFacts(
@@ -26,7 +29,7 @@ def test_what_nobody_said_is_unknown() -> None:
 def test_a_presets_models_come_with_their_facts() -> None:
     model = load_presets()["anthropic"].models["claude-opus-4-6"]
     assert (model.context_window, model.max_output_tokens) == (1_000_000, 128_000)
-    assert model.capabilities == ("tools", "vision", "json_schema", "reasoning")
+    assert model.capabilities == (*KNOWN, "adaptive_thinking", "no_prefill")
     assert load_presets()["openai-responses"].models == load_presets()["openai"].models
 
 
@@ -47,3 +50,36 @@ def test_a_providers_name_in_the_catalog(
 ) -> None:
     provider = Provider(id="p", format="openai-chat", base_url=base_url, preset=preset)
     assert catalog_name(provider) == name
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "traits"),
+    [
+        ("anthropic", "claude-opus-4-5", set[str]()),
+        ("anthropic", "claude-sonnet-4-5-20250929", set[str]()),
+        ("anthropic", "claude-haiku-4-5", set[str]()),
+        ("anthropic", "claude-sonnet-4-6", {"adaptive_thinking", "no_prefill"}),
+        ("anthropic", "claude-opus-4-7-20260416", TRAITS),
+        ("anthropic", "claude-opus-4-8", TRAITS),
+        ("anthropic", "claude-opus-5", TRAITS),
+        ("anthropic", "claude-haiku-5-5", TRAITS),
+        ("anthropic", "claude-fable-5-2", TRAITS),
+        ("openai", "gpt-4o", set[str]()),
+        ("openai", "gpt-5-chat-latest", set[str]()),
+        ("openai", "gpt-5-mini", {"fixed_sampling"}),
+        ("openai", "gpt-5.4", set[str]()),
+        ("openai", "o3", {"fixed_sampling"}),
+        ("google", "gemini-2.5-pro", set[str]()),
+        ("google", "gemini-3.8-flash", {"adaptive_thinking"}),
+    ],
+)
+def test_traits_of_models(provider: str, model: str, traits: set[str]) -> None:
+    facts = facts_for(provider, model)
+    assert facts is not None
+    assert TRAITS & set(facts.capabilities or ()) == traits
+
+
+def test_a_model_whose_capabilities_are_known_only_by_its_traits_has_all_of_them() -> None:
+    facts = facts_for("anthropic", "claude-fable-5-2")
+    assert facts is not None
+    assert set(facts.capabilities or ()) == {*KNOWN, *TRAITS}
