@@ -16,6 +16,7 @@ import orjson
 from omniroute.translation.shape import is_array, is_object
 
 _FITTED: Final = re.compile(r".+_[0-9a-f]{8}")
+_REPEATED: Final = re.compile(r"(call_[0-9a-f]{24})_[0-9]+")
 _FOREIGN: Final = re.compile(r"[^a-zA-Z0-9_]")
 _NAME_LENGTH: Final = (
     55  # with its digest a fitted name has 64 characters, which every format takes
@@ -80,6 +81,12 @@ def call_key(name: Any, arguments: Any) -> str:
     """An id made of what is called and with what, for formats whose calls have none."""
     text = orjson.dumps([name, arguments or {}], option=orjson.OPT_SORT_KEYS)
     return f"call_{blake2b(text, digest_size=12).hexdigest()}"
+
+
+def first_id(identity: str) -> str:
+    """The id of the first call of what a repeated call repeats; any other id as it is."""
+    match = _REPEATED.fullmatch(identity)
+    return identity if match is None else match[1]
 
 
 def pair_results(messages: Any) -> Any:

@@ -10,6 +10,7 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -44,6 +45,7 @@ _MAGIC: Final = (
 )
 _PLAIN: Final = re.compile(r"[a-zA-Z0-9_-]+")
 _NOT_PLAIN: Final = re.compile(r"[^a-zA-Z0-9_-]")
+_LAST_TIME_S: Final = 253402300800  # the year 10000
 _SNAKE: Final = re.compile(r"_([a-zA-Z0-9])")
 _SEAL: Final = b"omni:"
 _URL_SAFE: Final = str.maketrans("+/", "-_")
@@ -346,6 +348,13 @@ def made_id(prefix: Any, *values: Any) -> str:
     return join_text(prefix, blake2b(named.encode(errors="replace"), digest_size=16).hexdigest())
 
 
+def iso_time(seconds: Any) -> Any:
+    """A Unix time as RFC 3339 writes it, in UTC."""
+    if type(seconds) not in (int, float) or not 0 <= seconds < _LAST_TIME_S:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+
+
 def is_blank(text: Any) -> bool:
     """Whether a text holds nothing but white space."""
     return type(text) is str and not text.strip()
@@ -444,6 +453,7 @@ FUNCTIONS: Final[Mapping[str, Function]] = {
     "index_by": index_by,
     "is_blank": is_blank,
     "is_fitted": is_fitted,
+    "iso_time": iso_time,
     "items": items,
     "join_blocks": join_blocks,
     "join_text": join_text,

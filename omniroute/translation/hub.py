@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from omniroute.errors import TranslationError
-from omniroute.translation.conversation import call_key
+from omniroute.translation.conversation import call_key, first_id
 from omniroute.translation.shape import is_array, is_object
 from omniroute.translation.values import Usage
 
@@ -185,7 +185,7 @@ def _restored(blocks: list[Any], recalled: Mapping[str, Any]) -> list[Any]:
 
 
 def _call_id(block: Any) -> str:
-    return str(_get(block, "id")) if _get(block, "type") == "tool_use" else ""
+    return first_id(str(_get(block, "id"))) if _get(block, "type") == "tool_use" else ""
 
 
 def _is_signed(block: Any) -> bool:

@@ -78,7 +78,10 @@ async def _calls(pair: Pair, model: str) -> tuple[Conversation, Told]:
     seen = _seen(pair)
     assert comparable(told) == expected(pair.client, pair.upstream, model)
     assert seen.tools == (WEATHER.name, CLOCK.name)
-    assert seen.schemas[0] == canonical(dict(WEATHER.parameters))
+    sent = dict(WEATHER.parameters)
+    if pair.client == "ollama":
+        del sent["additionalProperties"]  # its SDK knows no such member
+    assert seen.schemas[0] == canonical(sent)
     ids = [call.id for call in told.calls if call.id]
     assert len(set(ids)) == len(ids), "each call has an id of its own"
     return conversation, told

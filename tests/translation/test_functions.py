@@ -52,6 +52,8 @@ TEXT_PART = {"type": "text", "text": "a"}
             id="camel_keys",
         ),
         pytest.param("url_type", ["https://a/b.PNG?x=.pdf"], "image/png", id="url_type"),
+        pytest.param("iso_time", [1700000000], "2023-11-14T22:13:20Z", id="iso_time"),
+        pytest.param("iso_time", [-1], None, id="iso_time of none"),
         pytest.param("url_type", ["https://a/b"], None, id="url_type unknown"),
         pytest.param("seal", [None], None, id="seal nothing"),
         pytest.param("unseal", ["c2lnbmF0dXJl"], None, id="unseal what is not sealed"),
