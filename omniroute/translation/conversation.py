@@ -92,7 +92,7 @@ def first_id(identity: str) -> str:
 def pair_results(messages: Any) -> Any:
     """Hub messages in which the turn after calls answers each of them once, in their order.
 
-    A missing result becomes an error that says so. A result that answers no call stays as what it
+    Results have the `name` of what was called. A missing result becomes an error that says so. A result that answers no call stays as what it
     says.
     """
     if not is_array(messages):
@@ -116,16 +116,16 @@ def pair_results(messages: Any) -> Any:
 
 def _answers(calls: list[Any], results: list[Any]) -> list[Any]:
     by_id = {str(result.get("tool_use_id")): result for result in reversed(results)}
-    return [
-        by_id.get(str(call.get("id")))
-        or {
+    answers: list[Any] = []
+    for call in calls:
+        result = by_id.get(str(call.get("id"))) or {
             "type": "tool_result",
             "tool_use_id": call.get("id"),
             "content": [{"type": "text", "text": _NO_RESULT}],
             "is_error": True,
         }
-        for call in calls
-    ]
+        answers.append({**result, "name": call.get("name")})
+    return answers
 
 
 def _words(calls: list[Any], results: list[Any]) -> list[Any]:

@@ -34,6 +34,11 @@ def _result(identity: str | None, text: str, name: str | None = None) -> dict[st
     return result if name is None else {**result, "name": name}
 
 
+def _missing(identity: str, name: str) -> dict[str, Any]:
+    result = {"type": "tool_result", "tool_use_id": identity, "name": name}
+    return {**result, "content": MISSING, "is_error": True}
+
+
 def _turns(*blocks: list[Any]) -> list[Any]:
     return [
         {"role": "user" if at % 2 else "assistant", "blocks": one} for at, one in enumerate(blocks)
@@ -70,16 +75,16 @@ def test_results_are_put_in_the_order_of_their_calls_and_missing_ones_are_told()
     turns = _turns(
         [_call("f", "a"), _call("g", "b")], [{"type": "text", "text": "so"}, _result("b", "2")]
     )
-    answer = {"type": "tool_result", "tool_use_id": "a", "content": MISSING, "is_error": True}
+    answer = _missing("a", "f")
     assert pair_results(turns)[1]["blocks"] == [
         answer,
-        _result("b", "2"),
+        _result("b", "2", "g"),
         {"type": "text", "text": "so"},
     ]
 
 
 def test_calls_that_nobody_answers_are_answered() -> None:
-    answer = {"type": "tool_result", "tool_use_id": "a", "content": MISSING, "is_error": True}
+    answer = _missing("a", "f")
     turns = _turns([_call("f", "a")])
     assert pair_results(turns) == [*turns, {"role": "user", "blocks": [answer]}]
     twice = [*turns, *_turns([_call("f", "a")])]
