@@ -92,8 +92,8 @@ def first_id(identity: str) -> str:
 def pair_results(messages: Any) -> Any:
     """Hub messages in which the turn after calls answers each of them once, in their order.
 
-    Results have the `name` of what was called. A missing result becomes an error that says so. A result that answers no call stays as what it
-    says.
+    Results have the `name` of what was called. A missing result becomes an error that says so. A
+    result that answers no call stays as what it says.
     """
     if not is_array(messages):
         return messages
