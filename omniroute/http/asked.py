@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from sanic import HTTPResponse
 from sanic.request import Request
 
-from omniroute.http.respond import StreamSink
+from omniroute.http.respond import Answer, StreamSink
 
 
 class Asked:
@@ -48,7 +47,7 @@ class Asked:
         self, status: int, headers: Mapping[str, str], content_type: str
     ) -> StreamSink:
         """Send the head of a streamed answer."""
-        response = HTTPResponse(status=status, headers=dict(headers), content_type=content_type)
+        response = Answer(status=status, headers=dict(headers), content_type=content_type)
         opened = await self._request.respond(response)
         return StreamSink(self._request.transport, opened or response)
 
