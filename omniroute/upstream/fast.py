@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import select
 from collections.abc import Mapping
 from functools import partial
 from typing import Final
@@ -128,12 +127,8 @@ def _has_news(connection: Connection) -> bool:
     The loop may not have come to read it yet. Asking the kernel costs about a microsecond and
     leaves only the crossing on the wire, after which nobody can know what the server did.
     """
-    descriptor = connection.fileno()
-    if descriptor < 0:
-        return True
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
-    return bool(poll.poll(0))
+    news = connection.news
+    return news is None or bool(news.poll(0))
 
 
 class FastExchange:

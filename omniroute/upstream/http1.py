@@ -11,6 +11,7 @@ the socket is not read until the user has taken them, and TCP holds the provider
 from __future__ import annotations
 
 import asyncio
+import select
 from collections import deque
 from typing import Final, Literal, cast
 
@@ -42,7 +43,12 @@ class Connection(asyncio.Protocol):
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
-        self._waiter: asyncio.Future[None] | None = None
+        self._waiter: asyncio.Future[bool] | None = None
+        """True tells that something has happened, False that it is too late."""
+        self._alarm: asyncio.TimerHandle | None = None
+        self._due = 0.0
+        """When the wait is over. The alarm may ring before: it is set again only then, so that a
+        stream's thousand reads do not each start and cancel a timer."""
         self._parser = HttpResponseParser(self)
         self._chunks: deque[bytes] = deque()
         self._held_bytes = 0
@@ -58,6 +64,8 @@ class Connection(asyncio.Protocol):
         self.status = 0
         self.headers: dict[str, str] = {}
         self.closed = False
+        self.news: select.poll | None = None
+        """Tells whether bytes or an end lie unread in the socket; None when there is none."""
         self.expires = 0.0
         """While idle: the loop time at which to close."""
 
@@ -65,6 +73,11 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        sock = transport.get_extra_info("socket")
+        descriptor = -1 if sock is None else cast(int, sock.fileno())
+        if descriptor >= 0:
+            self.news = select.poll()
+            self.news.register(descriptor, select.POLLIN)
 
     def data_received(self, data: bytes) -> None:
         if not self._busy or self.done:
@@ -92,6 +105,10 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
         self._transport = None
+        self.news = None
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
         if self._busy and not self.done:
             if self._head_done and not self._framed and exc is None:
                 self.done = True  # an answer without a length ends where the connection ends
@@ -194,26 +211,36 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    def fileno(self) -> int:
-        """The socket's descriptor, -1 when there is none."""
-        sock = None if self._transport is None else self._transport.get_extra_info("socket")
-        return -1 if sock is None else cast(int, sock.fileno())
-
     async def _wait(self, at: float, phase: Phase, seconds: float, deadline: float | None) -> None:
         if deadline is not None and deadline < at:
             at, phase = deadline, "total"
+        self._due = at
+        if self._alarm is None or self._alarm.when() > at:
+            self._set_alarm(at)
         self._waiter = self._loop.create_future()
         try:
-            async with asyncio.timeout_at(at):
-                await self._waiter
-        except TimeoutError:
-            raise timeout_error(phase, seconds) from None
+            if not await self._waiter:
+                raise timeout_error(phase, seconds)
         finally:
             self._waiter = None
 
+    def _set_alarm(self, at: float) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm = self._loop.call_at(at, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        if self._waiter is None or self._waiter.done():
+            return
+        if self._loop.time() < self._due:
+            self._set_alarm(self._due)
+        else:
+            self._waiter.set_result(False)
+
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+            self._waiter.set_result(True)
 
     def _fail(self, message: str) -> None:
         if self._failure is None:

@@ -12,7 +12,7 @@ from omniroute.config.model import Provider, Tls
 ECHO_SCHEME = "echo:"
 
 
-class TransportOptions(Struct, frozen=True, kw_only=True):
+class TransportOptions(Struct, frozen=True, kw_only=True, cache_hash=True):
     """Hashable: requests with equal options share connections. `proxy` None means direct."""
 
     client: Literal["fast", "httpx", "echo"] = "fast"

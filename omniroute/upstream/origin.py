@@ -22,7 +22,7 @@ _PLAIN_TARGET: Final = re.compile(r"[!-~]+")
 _RESERVED: Final = "/?:@!$&'()*+,;=%~[]"
 
 
-class Origin(Struct, frozen=True):
+class Origin(Struct, frozen=True, cache_hash=True):
     """Where a connection leads. `host` is lower-case, without brackets and without a last dot."""
 
     scheme: Literal["http", "https"]

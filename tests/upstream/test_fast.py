@@ -63,6 +63,21 @@ async def test_a_connection_is_not_kept_longer_than_the_server_says(
     await transport.close()
 
 
+async def test_the_bound_of_one_wait_does_not_end_a_later_one() -> None:
+    """The alarm that was set for the head rings in mid-answer, where another bound holds."""
+    rest = asyncio.Event()
+    head = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"
+    transport = make_transport()
+    async with scripted_upstream([head, rest, b"ok"]) as up:
+        request = UpstreamRequest(method="POST", url=up.url, headers=(), body=b"{}")
+        bounds = Bounds(connect_s=5, first_byte_s=0.2, idle_s=5)
+        exchange = await transport.open(request, bounds)
+        asyncio.get_running_loop().call_later(0.3, rest.set)
+        assert await exchange.read() == b"ok"
+        await exchange.close()
+    await transport.close()
+
+
 async def test_connection_close_is_obeyed() -> None:
     transport = make_transport()
     async with scripted_upstream([respond(headers=(("connection", "close"),))]) as up:
