@@ -110,7 +110,8 @@ _decode = msgspec.json.Decoder(RequestRecord).decode
 
 def render_line(record: RequestRecord) -> bytes:
     """The record as one line with its newline, whatever text a client put into it."""
-    record = _normal(record)
+    if not _is_small(record):
+        record = _normal(record)
     try:
         return _encode(record) + b"\n"
     except UnicodeEncodeError:  # a lone surrogate, for example from a header
@@ -126,6 +127,28 @@ def parse_line(line: bytes) -> RequestRecord:
         return _decode(line)
     except msgspec.DecodeError as exc:
         raise ValueError(str(exc)) from exc
+
+
+def _is_small(record: RequestRecord) -> bool:
+    """Whether `_normal` has nothing to do, as nearly always, at a glance."""
+    texts = (
+        len(record.path)
+        + len(record.request_id)
+        + len(record.requested_model or "")
+        + len(record.upstream_model or "")
+        + len(record.session or "")
+        + len(record.decided_by or "")
+    )
+    return (
+        texts <= MAX_TEXT_CHARS
+        and record.error_message is None
+        and record.fallback_reason is None
+        and record.time.tzinfo is UTC
+        and len(record.tags) <= MAX_ITEMS
+        and len(record.dropped) <= MAX_ITEMS
+        and len(record.attempts) <= 1
+        and all(map(_is_normal, record.attempts))
+    )
 
 
 def _normal(record: RequestRecord) -> RequestRecord:

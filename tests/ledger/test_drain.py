@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from omniroute.errors import LedgerError
 from omniroute.ledger.database import database_path, open_database
-from omniroute.ledger.drain import MAX_LINE_BYTES, Drainer, keep_drained
+from omniroute.ledger.drain import MAX_LINE_BYTES, Drainer, DrainResult, keep_drained, pause_s
 from omniroute.ledger.record import AttemptRecord, RequestRecord, render_line
 from omniroute.ledger.spool import Spool, segments, spool_dir
 from tests.ledger.processes import database_held, run_python, running_python
@@ -472,6 +472,22 @@ async def test_the_loop_drains_expires_and_survives_trouble(
         with pytest.raises(asyncio.CancelledError):
             await draining
     assert ids(tmp_path) == ["new"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "held_s", "pause"),
+    [
+        pytest.param(0, 0.0, 1.0, id="nothing to do"),
+        pytest.param(20, 0.03, 1.0, id="a quiet gateway is a second behind"),
+        pytest.param(500, 0.03, 4.0, id="a busy one opens the file less often"),
+        pytest.param(6000, 0.3, 6.0, id="a large file even less often"),
+    ],
+)
+def test_a_drain_that_brought_much_is_followed_by_a_longer_pause(
+    rows: int, held_s: float, pause: float
+) -> None:
+    result = DrainResult(outcome="done", rows=rows, held_s=held_s)
+    assert pause_s(result, 1.0) == pytest.approx(pause)
 
 
 @contextmanager
