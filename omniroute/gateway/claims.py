@@ -11,6 +11,7 @@ from omniroute.admission.budget import BudgetEvent, events_of
 from omniroute.admission.gate import AdmissionPlan, claim, claim_target
 from omniroute.admission.values import Admit
 from omniroute.base.clock import Clock
+from omniroute.gateway.services import Services
 from omniroute.state.store import Shortage, Store, Taken
 
 
@@ -24,6 +25,13 @@ class Claims:
         self._base: Taken | None = None
         self._target: Taken | None = None
         self._target_of: tuple[str, str] | None = None
+
+    @classmethod
+    def of(cls, services: Services, plan: AdmissionPlan, admit: Admit) -> Claims | None:
+        """None where no budget and no limit can have a say."""
+        if not plan.book and not admit.limits:
+            return None
+        return cls(services.store, plan, services.clock)
 
     async def take(
         self, admit: Admit, *, input_tokens: int, output_tokens: int | None, cost_nanousd: int

@@ -34,7 +34,7 @@ class Won(Struct, frozen=True, kw_only=True):
 
 
 async def first_answer(
-    flight: InFlight, understood: Understood, reserved: Reserved, claims: Claims
+    flight: InFlight, understood: Understood, reserved: Reserved, claims: Claims | None
 ) -> Won:
     """Drive the attempts until one answers. Raises RequestError when none does."""
     attempts = reserved.attempts
@@ -45,11 +45,13 @@ async def first_answer(
             case GiveUp(error):
                 raise error
             case Try(candidate, number):
-                spent = await reserve_target(flight, understood, reserved.admit, candidate, claims)
-                if spent is not None:
-                    # Our own budget: the provider's health has nothing to do with it.
-                    attempts.refused(spent, flight.now_s())
-                    continue
+                if claims is not None:
+                    admit = reserved.admit
+                    spent = await reserve_target(flight, understood, admit, candidate, claims)
+                    if spent is not None:
+                        # Our own budget: the provider's health has nothing to do with it.
+                        attempts.refused(spent, flight.now_s())
+                        continue
                 ask = await _ask(flight, understood, reserved.admit, candidate)
                 answer = await _try(flight, candidate, number, ask)
                 now_s = flight.now_s()
@@ -86,6 +88,7 @@ async def _ask(flight: InFlight, understood: Understood, admit: Admit, candidate
             max_output_tokens=None if declared is None else declared.max_output_tokens,
             set_fields=fields_for_model(admit.set_fields, candidate.capabilities),
             framing=inbound.stream_framing,
+            asked_stream=understood.facts.stream,
             recalled=recalled,
             now_s=int(trace.started.timestamp()),
             seed=f"{flight.services.rng.getrandbits(96):x}",

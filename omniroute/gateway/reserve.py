@@ -25,6 +25,15 @@ MAX_DEGRADED: Final = 8
 """Each degradation lifts one budget; more are a circle."""
 
 
+_NEEDS: Final[Mapping[tuple[bool, bool], frozenset[str]]] = {
+    (False, False): frozenset(),
+    (True, False): frozenset({"tools"}),
+    (False, True): frozenset({"vision"}),
+    (True, True): frozenset({"tools", "vision"}),
+}
+"""Capabilities that a request with tools, with images depends on."""
+
+
 class Reserved(Struct, frozen=True, kw_only=True):
     """What may be tried, in order, under which decision. Close `attempts`, however it ends."""
 
@@ -41,7 +50,7 @@ class ReroutedError(Exception):
 
 
 async def reserve(
-    flight: InFlight, understood: Understood, admit: Admit, claims: Claims
+    flight: InFlight, understood: Understood, admit: Admit, claims: Claims | None
 ) -> Reserved:
     """Plan, and take what limits and budgets ask for; a degraded budget plans again.
 
@@ -52,6 +61,8 @@ async def reserve(
         if admit.model != resolved.id:
             resolved = resolve(flight.snapshot.index, admit.model)
         attempts = _plan(flight, understood, resolved)
+        if claims is None:
+            return Reserved(attempts=attempts, admit=admit)
         # The dearest one's estimate, since a fallback may go there.
         planned = (*attempts.plan.candidates, *attempts.plan.resting)
         cost_nanousd = max((_estimate(flight, understood, one) for one in planned), default=0)
@@ -117,11 +128,10 @@ def _plan(flight: InFlight, understood: Understood, resolved: Resolved) -> Attem
     document: Mapping[str, object] = {}
     if isinstance(resolved.node, Branch):
         document = context_of(asked, resolved.id, flight.trace.started)
-    needs = {"tools": facts.tools, "vision": facts.images}
     route = RouteFacts(
         input_tokens=understood.input_tokens,
         output_tokens=facts.max_output_tokens or 0,
-        needs=frozenset(name for name, needed in needs.items() if needed),
+        needs=_NEEDS[facts.tools, facts.images],
         kind=flight.inbound.kind,
         session=flight.trace.session,
         key=asked.caller.key_id,

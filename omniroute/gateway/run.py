@@ -73,17 +73,18 @@ class Run:
         if hit is not None:
             flight.write()
             return hit
-        claims = Claims(flight.services.store, flight.snapshot.admission, flight.services.clock)
+        claims = Claims.of(flight.services, flight.snapshot.admission, admitted)
         try:
             answer = await self._ask_providers(understood, admitted, claims, opener)
         finally:
-            await settle(flight, claims)
+            if claims is not None:
+                await settle(flight, claims)
         if kept is not None and answer is not None:
             await kept.keep(answer)
         return answer
 
     async def _ask_providers(
-        self, understood: Understood, admitted: Admit, claims: Claims, opener: Opener
+        self, understood: Understood, admitted: Admit, claims: Claims | None, opener: Opener
     ) -> Whole | None:
         """Reserve and attempt; again when a target's budget sends the request elsewhere."""
         flight = self._flight

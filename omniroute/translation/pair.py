@@ -194,8 +194,11 @@ class FormatPair:
         upstream = self._upstream
         changes = {hub.hub_field(name): value for name, value in target.set_fields.items()}
         changes["model"] = target.model
-        facts = run_object(upstream.functions["facts"], body, ctx)
-        if (facts.get("stream") is True) is not target.stream:
+        asked_stream = target.asked_stream
+        if asked_stream is None:
+            facts = run_object(upstream.functions["facts"], body, ctx)
+            asked_stream = facts.get("stream") is True
+        if asked_stream is not target.stream:
             changes["stream"] = target.stream
         changed = dict(body)
         for field, value in changes.items():

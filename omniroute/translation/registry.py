@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import isfinite
+from types import NoneType
 from typing import Any
 
 import orjson
@@ -28,10 +29,10 @@ from omniroute.translation.values import (
     Question,
 )
 
-_FACT_TYPES: Mapping[str, tuple[str, ...]] = {
-    "model": ("string", "null"),
-    "stream": ("boolean", "null"),
-    "max_output_tokens": ("number", "null"),
+_FACT_TYPES: Mapping[str, tuple[str, frozenset[type]]] = {
+    "model": ("string", frozenset({str, NoneType})),
+    "stream": ("boolean", frozenset({bool, NoneType})),
+    "max_output_tokens": ("number", frozenset({int, float, NoneType})),
 }
 
 
@@ -119,11 +120,11 @@ class ClientSide:
     def facts(self, body: dict[str, Any]) -> Facts:
         found: Any = run(self._format.functions["facts"], body, {"dropped": []}) or {}
         facts = found
-        for name, allowed in _FACT_TYPES.items():
+        for name, (wanted, types) in _FACT_TYPES.items():
             value = facts.get(name)
-            if type_name(value) not in allowed:
+            if type(value) not in types:
                 field = self._field(name)
-                message = f"{field} must be a {allowed[0]}, not {type_name(value)}"
+                message = f"{field} must be a {wanted}, not {type_name(value)}"
                 raise TranslationError(message, param=field)
         session, limit = facts.get("session"), facts.get("max_output_tokens")
         return Facts(

@@ -65,6 +65,8 @@ class Target(Struct, frozen=True, kw_only=True):
     """Hub fields that policies or settings set, dotted path to value, applied in every format."""
     framing: str | None = None
     """How the client wants its stream framed, where that is not its format's usual way."""
+    asked_stream: bool | None = None
+    """Whether the body itself asks for a stream, where its facts have been read already."""
     recalled: Mapping[str, Any] = {}
     """Kept from earlier answers by tool-call id: what this format has no place for."""
     now_s: int = 0
