@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sanic import HTTPResponse
 
+from omniroute.gateway.body import parse_body
 from omniroute.gateway.runtime import Runtime
 from omniroute.http.asked import Asked
 from omniroute.http.respond import as_json
@@ -18,6 +19,13 @@ async def _policies(runtime: Runtime, asked: Asked) -> HTTPResponse:
 async def _budgets(runtime: Runtime, asked: Asked) -> HTTPResponse:
     key = asked.query("keyId") or asked.query("apiKeyId")
     return as_json(await governance.budgets(runtime, key=key))
+
+
+async def _set_budget(runtime: Runtime, asked: Asked) -> HTTPResponse:
+    budget = await governance.set_key_budget(
+        runtime, parse_body(asked.body), if_match=asked.headers.get("if-match")
+    )
+    return as_json({"success": True, "budget": budget})
 
 
 async def _cache(runtime: Runtime, asked: Asked) -> HTTPResponse:
@@ -39,6 +47,7 @@ def _route(method: str, path: str, name: str, handle: Handle, surface: Surface) 
 ROUTES = (
     _route("GET", "/api/policies", "policies", _policies, Surface.VIEWER),
     _route("GET", "/api/usage/budget", "budgets", _budgets, Surface.VIEWER),
+    _route("POST", "/api/usage/budget", "budget_set", _set_budget, Surface.ADMIN),
     _route("GET", "/api/cache", "cache", _cache, Surface.VIEWER),
     _route("DELETE", "/api/cache", "cache_clear", _clear_cache, Surface.ADMIN),
     _route("GET", "/api/cache/stats", "cache_stats", _cache_stats, Surface.VIEWER),

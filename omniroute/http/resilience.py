@@ -12,10 +12,31 @@ from omniroute.http.respond import as_json
 from omniroute.http.routes import Handle, Route, Surface
 from omniroute.management import availability, connections, resilience
 from omniroute.management.sessions import sessions
+from omniroute.management.writeback import change_section
 
 
 async def _settings(runtime: Runtime, asked: Asked) -> HTTPResponse:
-    return as_json(resilience.settings(runtime))
+    answer = as_json(resilience.settings(runtime))
+    answer.headers["ETag"] = f'"{runtime.snapshot.digest}"'
+    return answer
+
+
+async def _replace(runtime: Runtime, asked: Asked) -> HTTPResponse:
+    return await _change(runtime, asked, whole=True)
+
+
+async def _merge(runtime: Runtime, asked: Asked) -> HTTPResponse:
+    return await _change(runtime, asked, whole=False)
+
+
+async def _change(runtime: Runtime, asked: Asked, *, whole: bool) -> HTTPResponse:
+    values = resilience.change_of(parse_body(asked.body), whole=whole)
+    await change_section(
+        runtime, (resilience.SECTION,), values, if_match=asked.headers.get("if-match")
+    )
+    answer = as_json({"ok": True, **resilience.settings(runtime)})
+    answer.headers["ETag"] = f'"{runtime.snapshot.digest}"'
+    return answer
 
 
 async def _reset(runtime: Runtime, asked: Asked) -> HTTPResponse:
@@ -65,6 +86,8 @@ def _route(method: str, path: str, name: str, handle: Handle, surface: Surface) 
 
 ROUTES = (
     _route("GET", "/api/resilience", "resilience", _settings, Surface.VIEWER),
+    _route("PUT", "/api/resilience", "resilience_replace", _replace, Surface.ADMIN),
+    _route("PATCH", "/api/resilience", "resilience_merge", _merge, Surface.ADMIN),
     _route("POST", "/api/resilience/reset", "resilience_reset", _reset, Surface.ADMIN),
     _route("GET", "/api/rate-limits", "rate_limits", _rate_limits, Surface.VIEWER),
     _route("GET", "/api/rate-limit", "rate_limit", _rate_limits, Surface.VIEWER),

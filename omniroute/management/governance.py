@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from math import isinf
-from typing import Any
+from typing import Any, Final
 
 from omniroute.admission.budget import Meter
 from omniroute.base.units import NANO
 from omniroute.config.model import KeyRateLimit, Mark
 from omniroute.errors import RequestError
 from omniroute.gateway.runtime import Runtime
+from omniroute.management.amount import amount, text
+from omniroute.management.writeback import change_section
 from omniroute.state.store import Balance
+
+PERIODS: Final = ("daily", "weekly", "monthly", "total")
 
 
 def policies(runtime: Runtime) -> dict[str, Any]:
@@ -69,6 +73,29 @@ async def budgets(runtime: Runtime, *, key: str | None = None) -> dict[str, Any]
         ],
         "stateAvailable": runtime.store.available,
     }
+
+
+async def set_key_budget(
+    runtime: Runtime, body: Mapping[str, Any], *, if_match: str | None
+) -> dict[str, Any]:
+    """Declare `budgets.key-<id>`, or change its limit and period; the budget as it is then.
+
+    Raises RequestError: 400 with the field, 404 for an unknown key, and what `change_section` does.
+    """
+    key = text(body.get("keyId", body.get("apiKeyId")), "keyId")
+    limit_usd = amount(body.get("limit"), "limit")
+    period = text(body.get("period", "monthly"), "period")
+    if period not in PERIODS:
+        raise RequestError(
+            "invalid_request", f"period must be one of {', '.join(PERIODS)}", param="period"
+        )
+    if key not in runtime.snapshot.config.keys:
+        raise RequestError("not_found", f'there is no key "{key}"', param="keyId")
+    name = f"key-{key}"
+    entry = {"scope": {"key": key}, "limit": limit_usd, "period": period}
+    await change_section(runtime, ("budgets", name), {name: entry}, if_match=if_match)
+    rows = (await budgets(runtime, key=key))["budgets"]
+    return next(row for row in rows if row["id"] == name)
 
 
 def _concerns(runtime: Runtime, key: str, meter: Meter) -> bool:
