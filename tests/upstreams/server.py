@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -27,6 +27,7 @@ DIALECTS: dict[str, type[Dialect]] = {
     "gemini": Gemini,
     "ollama": Ollama,
 }
+Decide = Callable[[Seen], Scenario]
 _ODD_SIZES = (1, 2, 3, 1, 5, 7, 1, 11, 13, 4)
 
 
@@ -34,8 +35,9 @@ class Upstream:
     """One running fake provider. `seen` and `received` grow with each chat request it accepts,
     `refused` with each that it does not."""
 
-    def __init__(self, dialect: Dialect) -> None:
+    def __init__(self, dialect: Dialect, decide: Decide) -> None:
         self.dialect = dialect
+        self.decide = decide
         self.url = ""
         self.seen: list[Seen] = []
         self.received: list[Received] = []
@@ -70,7 +72,7 @@ class Upstream:
         seen = self.dialect.read(received)
         self.seen.append(seen)
         self.received.append(received)
-        scenario = choose(seen.model, has_results=seen.has_results)
+        scenario = self.decide(seen)
         _check_needs(seen, scenario)
         if scenario.failure and not (seen.stream and scenario.in_stream):
             raise RefusedError(scenario.failure)
@@ -125,6 +127,11 @@ def _writes(dialect: Dialect, frames: list[Frame], scenario: Scenario) -> Iterat
         at += size
 
 
+def by_model(seen: Seen) -> Scenario:
+    """The scenario that the model's name picks."""
+    return choose(seen.model, has_results=seen.has_results)
+
+
 def _failure(scenario: Scenario) -> Failure:
     assert scenario.failure is not None
     return scenario.failure
@@ -164,9 +171,11 @@ def _json(body: dict[str, Any]) -> web.Response:
 
 
 @asynccontextmanager
-async def running(name: str, *, port: int = 0) -> AsyncGenerator[Upstream]:
+async def running(
+    name: str, *, port: int = 0, decide: Decide = by_model
+) -> AsyncGenerator[Upstream]:
     """A fake provider of the format `name` on 127.0.0.1; `url` as the format's SDK wants it."""
-    upstream = Upstream(DIALECTS[name]())
+    upstream = Upstream(DIALECTS[name](), decide)
     app = web.Application(client_max_size=64 << 20)
     app.router.add_route("*", "/{path:.*}", upstream.handle)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
