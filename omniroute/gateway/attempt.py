@@ -72,6 +72,7 @@ class Ask(Struct, frozen=True, kw_only=True):
     target: Target
     body: dict[str, Any]
     raw: bytes
+    client_headers: Mapping[str, str]
     request_id: str
     deadline: float
     """On the loop's clock; for a stream it bounds only the time to its first bytes."""
@@ -162,9 +163,17 @@ def _url(outlet: Outlet, outbound: Outbound) -> str:
 
 
 def _headers(ask: Ask, outbound: Outbound) -> tuple[tuple[str, str], ...]:
-    """The format's own, then the operator's, which win; nothing that the client sent."""
-    return (
-        *outbound.headers,
-        ("x-request-id", ask.request_id),
-        *ask.outlet.headers,
-    )
+    """The format's own, then the operator's, which win; of the client's only what `forwards` names.
+
+    Those are lists, such as betas: what the operator declared is put behind the client's.
+    """
+    declared = ask.outlet.headers
+    forwarded = {
+        name: ask.client_headers[name] for name in ask.pair.forwards if name in ask.client_headers
+    }
+    if forwarded:
+        mine = {name.lower(): value for name, value in declared}
+        declared = tuple(pair for pair in declared if pair[0].lower() not in forwarded)
+        for name, value in forwarded.items():
+            declared = (*declared, (name, f"{value},{mine[name]}" if name in mine else value))
+    return (*outbound.headers, ("x-request-id", ask.request_id), *declared)

@@ -95,6 +95,7 @@ async def _ask(flight: InFlight, understood: Understood, admit: Admit, candidate
         ),
         body=understood.body,
         raw=inbound.body,
+        client_headers=inbound.headers,
         request_id=inbound.request_id,
         deadline=flight.deadline,
     )

@@ -93,6 +93,8 @@ class FormatPair:
         self._client = client
         self._upstream = upstream
         self.passthrough = client.table is upstream.table
+        forwards: list[str] = client.table.section("forwards") or []
+        self.forwards = tuple(forwards) if self.passthrough else ()
         self._ways = {stream: _way(upstream, stream=stream) for stream in (False, True)}
 
     def request(self, body: dict[str, Any], raw: bytes, target: Target) -> Outbound:

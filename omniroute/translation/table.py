@@ -16,7 +16,7 @@ from omniroute.wire.framing import FRAMINGS
 
 SECTIONS: Final = frozenset(
     {
-        *("format", "title", "docs", "paths", "query", "headers", "auth", "framing"),
+        *("format", "title", "docs", "paths", "query", "headers", "forwards", "auth", "framing"),
         *("maps", "mappings", "facts", "set", "known", "unsupported", "forgets"),
         *("request", "response", "errors", "stream", "passthrough", "embedding"),
     }
@@ -49,7 +49,7 @@ _NEEDED_INNER: Final[Mapping[str, tuple[str, ...]]] = {
     "passthrough.extra": ("unless",),
     "embedding": ("path",),
 }
-_LISTS: Final = (("known",), ("forgets",), ("passthrough", "extra", "fields"))
+_LISTS: Final = (("known",), ("forwards",), ("forgets",), ("passthrough", "extra", "fields"))
 TEXT_MAPS: Final = ("headers", "query")
 
 

@@ -172,6 +172,8 @@ class Pair(Protocol):
     """
 
     passthrough: bool
+    forwards: tuple[str, ...]
+    """Lower-case names of the client's headers that belong to its body and go with it."""
 
     def request(self, body: dict[str, Any], raw: bytes, target: Target) -> Outbound:
         """Client body (parsed, and as it came) to the provider's request.
