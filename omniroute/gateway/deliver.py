@@ -14,6 +14,7 @@ from msgspec import Struct
 from omniroute.errors import UpstreamError
 from omniroute.gateway.attempt import Answered, Begun
 from omniroute.gateway.call import Opener, Sink, Whole
+from omniroute.gateway.continuing import Continued, keep
 from omniroute.gateway.cost import cost_of
 from omniroute.gateway.inflight import InFlight
 from omniroute.gateway.progress import HEADER as PROGRESS_HEADER
@@ -35,6 +36,10 @@ class Origin(Struct, frozen=True, kw_only=True):
     candidate: Candidate
     number: int
     """Of the attempt."""
+    continued: Continued
+    """What it answers."""
+    passed: bool
+    """It is as its provider made it."""
     warnings: str = ""
     """Policies and budgets that the client should hear of."""
 
@@ -50,7 +55,7 @@ async def reply(flight: InFlight, answer: Answered, origin: Origin) -> Whole:
     if trace.cost_nanousd is not None:
         headers["X-OmniRoute-Cost"] = f"{trace.cost_nanousd / 1e9:.9f}"
     flight.write()
-    await _remember(flight, said.remember)
+    await _leave(flight, origin, said.remember, said.body)
     return Whole(status=200, body=said.body, headers=headers)
 
 
@@ -61,7 +66,7 @@ async def stream_on(
     stream, trace = begun.stream, flight.trace
     began_s = flight.now_s()
 
-    def settle(failure: Failure | None) -> None:
+    async def settle(failure: Failure | None) -> None:
         now_s = flight.now_s()
         trace.upstream_ms += (now_s - began_s) * 1000
         _account_stream(trace, stream, origin.candidate)
@@ -71,12 +76,13 @@ async def stream_on(
             trace.failed(failure)
             attempts.failed(failure, now_s)
         flight.write()
+        if failure is None:
+            await _leave(flight, origin, stream.remember, stream.whole)
 
     try:
         sink = await _open(flight, stream, origin, opener)
         trace.first_byte()
         await relay(begun.exchange, stream, sink, held=begun.held, ended=begun.ended, settle=settle)
-        await _remember(flight, stream.remember)
         if not begun.ended and stream.done:
             await _drain_end(begun)
     finally:
@@ -133,8 +139,11 @@ def _account(trace: Trace, candidate: Candidate, usage: Usage) -> None:
         trace.cost_nanousd, trace.price_source = cost
 
 
-async def _remember(flight: InFlight, left: Mapping[str, Any]) -> None:
-    """Keep what the client's format has no place for, for its next turn."""
+async def _leave(flight: InFlight, origin: Origin, left: Mapping[str, Any], answer: bytes) -> None:
+    """Keep for the client's next turn what its format has no place for, and what it may name."""
+    await keep(
+        flight, origin.continued, answer, origin.candidate.provider.id if origin.passed else None
+    )
     if left:
         now_s = flight.services.clock.now().timestamp()
         await remember(flight.services.store, flight.trace.key, left, now_s)

@@ -31,6 +31,8 @@ class Won(Struct, frozen=True, kw_only=True):
     answer: Answered | Begun
     candidate: Candidate
     number: int
+    passed: bool
+    """It was made in the client's own format, and so is known to its provider as it is."""
 
 
 async def first_answer(
@@ -63,7 +65,8 @@ async def first_answer(
                         attempts.succeeded(now_s)
                     case Begun():
                         attempts.answered(now_s)
-                return Won(answer=answer, candidate=candidate, number=number)
+                passed = ask.pair.passthrough
+                return Won(answer=answer, candidate=candidate, number=number, passed=passed)
 
 
 async def _ask(flight: InFlight, understood: Understood, admit: Admit, candidate: Candidate) -> Ask:
@@ -76,8 +79,10 @@ async def _ask(flight: InFlight, understood: Understood, admit: Admit, candidate
         now_s = trace.started.timestamp()
         recalled = await recall(flight.services.store, trace.key, calls, now_s)
     declared = candidate.declared
+    pair = snapshot.formats.pair(inbound.format, outlet.format)
+    body = understood.continued.for_provider(candidate.provider.id, passed=pair.passthrough)
     return Ask(
-        pair=snapshot.formats.pair(inbound.format, outlet.format),
+        pair=pair,
         outlet=outlet,
         target=Target(
             provider=candidate.provider.id,
@@ -93,8 +98,8 @@ async def _ask(flight: InFlight, understood: Understood, admit: Admit, candidate
             now_s=int(trace.started.timestamp()),
             seed=f"{flight.services.rng.getrandbits(96):x}",
         ),
-        body=understood.body,
-        raw=inbound.body,
+        body=body,
+        raw=inbound.body if body is understood.body else b"",
         client_headers=inbound.headers,
         request_id=inbound.request_id,
         deadline=flight.deadline,

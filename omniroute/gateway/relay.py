@@ -7,7 +7,7 @@ candidate. After that a failure can only be told as the client format's own erro
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from omniroute.errors import UpstreamCutError, UpstreamError
@@ -97,12 +97,12 @@ async def relay(
     *,
     held: bytes,
     ended: bool,
-    settle: Callable[[Failure | None], None],
+    settle: Callable[[Failure | None], Awaitable[None]],
 ) -> int:
     """Forward until the end; the number of bytes sent.
 
     `settle` is called once, before the last bytes go out: what a client has seen to the end is in
-    the ledger, whatever happens next.
+    the ledger, and can be gone on from, whatever happens next.
     """
     sent = 0
     data = held
@@ -128,7 +128,7 @@ async def relay(
             break
     if stream.done and not ended and failure is None:
         data += stream.finish()
-    settle(failure)
+    await settle(failure)
     if data:
         await sink.send(data)
         sent += len(data)

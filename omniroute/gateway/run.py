@@ -11,6 +11,7 @@ from omniroute.gateway.attempt import Answered
 from omniroute.gateway.cached import KeptAnswers
 from omniroute.gateway.call import Inbound, Opener, Whole
 from omniroute.gateway.claims import Claims
+from omniroute.gateway.continuing import keep
 from omniroute.gateway.deliver import Origin, reply, stream_on
 from omniroute.gateway.fallback import first_answer
 from omniroute.gateway.inflight import InFlight
@@ -19,7 +20,7 @@ from omniroute.gateway.reserve import ReroutedError, reserve, settle
 from omniroute.gateway.services import Services
 from omniroute.gateway.snapshot import Snapshot
 from omniroute.gateway.trace import Trace
-from omniroute.gateway.understand import Understood, admit, understand
+from omniroute.gateway.understand import Understood, admit, look_back, understand
 
 
 class Run:
@@ -45,7 +46,7 @@ class Run:
     async def answer(self, opener: Opener) -> Whole | None:
         """The answer; None when it went out through a sink of `opener`."""
         flight = self._flight
-        understood = understand(flight)
+        understood = await look_back(flight, understand(flight))
         admitted = admit(flight, understood.asked)
         caller = understood.asked.caller
         repeats = Repeats.of(flight.snapshot, flight.services, flight.inbound, caller)
@@ -72,6 +73,7 @@ class Run:
         hit = await kept.find() if kept is not None else None
         if hit is not None:
             flight.write()
+            await keep(flight, understood.continued, hit.body)
             return hit
         claims = Claims.of(flight.services, flight.snapshot.admission, admitted)
         try:
@@ -94,7 +96,11 @@ class Run:
                 won = await first_answer(flight, understood, reserved, claims)
                 warnings = dict.fromkeys(one.source for one in reserved.admit.warnings)
                 origin = Origin(
-                    candidate=won.candidate, number=won.number, warnings=",".join(warnings)
+                    candidate=won.candidate,
+                    number=won.number,
+                    continued=understood.continued,
+                    passed=won.passed,
+                    warnings=",".join(warnings),
                 )
                 if isinstance(won.answer, Answered):
                     return await reply(flight, won.answer, origin)

@@ -12,6 +12,7 @@ from omniroute.admission.values import Admit, Caller, Refuse, RequestFacts
 from omniroute.catalog.tokens import estimate_request
 from omniroute.errors import RequestError, TranslationError
 from omniroute.gateway.body import parse_body
+from omniroute.gateway.continuing import Continued, go_on
 from omniroute.gateway.inflight import InFlight
 from omniroute.routing.resolve import resolve, resolve_for_provider
 from omniroute.routing.values import Branch, Resolved
@@ -25,10 +26,15 @@ CREDENTIALS: Final = frozenset(
 class Understood(Struct, frozen=True, kw_only=True):
     """A request that has been read. `asked` is what policies see of it."""
 
-    body: dict[str, Any]
+    continued: Continued
+    """The body, also with what it goes on from."""
     facts: Facts
     resolved: Resolved
     asked: RequestFacts
+
+    @property
+    def body(self) -> dict[str, Any]:
+        return self.continued.body
 
     @property
     def input_tokens(self) -> int:
@@ -44,11 +50,32 @@ def understand(flight: InFlight, *, count: bool = False) -> Understood:
     """
     caller = _identify(flight)
     body = parse_body(flight.inbound.body)
-    facts = _read(flight, body)
+    return _understood(flight, caller, Continued(body=body, full=body), count=count)
+
+
+async def look_back(flight: InFlight, understood: Understood) -> Understood:
+    """The same with what went before, where the request goes on from a kept answer."""
+    client = flight.snapshot.formats.client(flight.inbound.format)
+    if client.continuing is None:
+        return understood
+    now_s = flight.trace.started.timestamp()
+    continued = await go_on(
+        flight.services.store, client.continuing, flight.trace.key, understood.body, now_s
+    )
+    if continued.full is understood.body:
+        return understood
+    return _understood(flight, understood.asked.caller, continued, count=False)
+
+
+def _understood(
+    flight: InFlight, caller: Caller, continued: Continued, *, count: bool
+) -> Understood:
+    full = continued.full
+    facts = _read(flight, full)
     resolved = _resolve(flight, caller)
     counts = count or _asks_for_tokens(flight, caller, resolved)
-    asked = _asked(flight, caller, facts, resolved, estimate_request(body) if counts else 0)
-    return Understood(body=body, facts=facts, resolved=resolved, asked=asked)
+    asked = _asked(flight, caller, facts, resolved, estimate_request(full) if counts else 0)
+    return Understood(continued=continued, facts=facts, resolved=resolved, asked=asked)
 
 
 def admit(flight: InFlight, asked: RequestFacts) -> Admit:

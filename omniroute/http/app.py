@@ -21,6 +21,7 @@ from omniroute.http import (
     models,
     ollama,
     resilience,
+    responses,
 )
 from omniroute.http.asked import Asked, headers_of
 from omniroute.http.auth import client_ip_of, presented_key, request_id_of
@@ -42,6 +43,7 @@ def routes() -> tuple[Route, ...]:
         *gemini.ROUTES,
         *ollama.ROUTES,
         *models.ROUTES,
+        *responses.ROUTES,
         *management.ROUTES,
         *resilience.ROUTES,
         *governance.ROUTES,

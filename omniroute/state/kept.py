@@ -52,5 +52,10 @@ async def load_response(
     return await store.get(RESPONSES, _scoped(key_id, response_id), now_s)
 
 
+async def drop_response(store: Store, key_id: str | None, response_id: str) -> None:
+    """Forget a response; one that is not there is forgotten already."""
+    await store.delete(RESPONSES, _scoped(key_id, response_id))
+
+
 def _scoped(key_id: str | None, name: str) -> str:
     return f"{key_id or ''}|{name}"

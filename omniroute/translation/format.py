@@ -162,6 +162,9 @@ class _Build:
             self._write_unsupported(field, rule)
         self._write_frames()
         self._write_passthrough()
+        for key in ("items", "output", "keep", "whole"):
+            if (template := table.section("continuing", key)) is not None:
+                self.add(("continuing", key), template)
         self._check_kinds()
 
     def _answer_facts(self) -> dict[str, Any]:

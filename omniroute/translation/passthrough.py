@@ -9,6 +9,7 @@ import orjson
 
 from omniroute.errors import ExpressionError, TranslationError, UpstreamCutError
 from omniroute.translation import hub
+from omniroute.translation.continuing import is_wanted, whole_of
 from omniroute.translation.failures import classify
 from omniroute.translation.format import Format, Frames
 from omniroute.translation.runtime import Context
@@ -34,6 +35,7 @@ class PassedStream:
         self.remember: Mapping[str, Any] = {}
         self.malformed = 0
         self.chunks = 0
+        self.whole = b""
         self._format = same
         self._ctx = ctx
         self._decoder = same.framing.decoder()
@@ -107,6 +109,8 @@ class PassedStream:
                 self._row(row)
             if self.failure is not None:
                 return
+            if self.done and is_wanted(self._format, self._ctx):
+                self.whole = whole_of(self._format, node, self._ctx)
         self.chunks += 1
         extra = self._extra
         if extra is not None and is_object(node):

@@ -12,6 +12,7 @@ import orjson
 from omniroute.config.diagnostics import Diagnostic, sort_diagnostics
 from omniroute.errors import TableError, TranslationError
 from omniroute.expr.functions import type_name
+from omniroute.translation.continuing import continuing_of
 from omniroute.translation.embedding import TableEmbedder
 from omniroute.translation.format import Format, compile_table
 from omniroute.translation.pair import FormatPair, run
@@ -21,6 +22,7 @@ from omniroute.translation.table import read_table
 from omniroute.translation.values import (
     About,
     ClientFormat,
+    Continuing,
     Embedder,
     Facts,
     Failure,
@@ -115,6 +117,7 @@ class ClientSide:
 
     def __init__(self, format: Format) -> None:
         self.name = format.name
+        self.continuing: Continuing | None = continuing_of(format)
         self._format = format
 
     def facts(self, body: dict[str, Any]) -> Facts:

@@ -27,6 +27,7 @@ import orjson
 
 from omniroute.errors import ExpressionError, TranslationError, UpstreamCutError
 from omniroute.translation import hub
+from omniroute.translation.continuing import is_wanted
 from omniroute.translation.failures import classify
 from omniroute.translation.format import Format, Frames
 from omniroute.translation.functions import parse_object, to_json
@@ -106,6 +107,7 @@ class TranslatedStream:
         self.failure: Failure | None = None
         self.malformed = 0
         self.chunks = 0
+        self.whole = b""
         self.dropped: tuple[str, ...] = ()
         self.remember: Mapping[str, Any] = {}
         self._upstream = upstream
@@ -448,6 +450,9 @@ class TranslatedStream:
         }
         self._write(self._writers.finish, node, out)
         out.append(self._encoder.close())
+        if is_wanted(self._client, self._ctx):
+            whole = self._client.functions["response.encode"](response, self._ctx)
+            self.whole = orjson.dumps(whole)
 
     def _write(self, frames: Frames, node: dict[str, Any], out: list[bytes]) -> None:
         ctx = self._ctx

@@ -18,7 +18,7 @@ SECTIONS: Final = frozenset(
     {
         *("format", "title", "docs", "paths", "query", "headers", "forwards", "auth", "framing"),
         *("maps", "mappings", "facts", "set", "known", "unsupported", "forgets"),
-        *("request", "response", "errors", "stream", "passthrough", "embedding"),
+        *("request", "response", "errors", "stream", "passthrough", "continuing", "embedding"),
     }
 )
 NEEDED: Final = ("format", "paths", "framing", "request", "response", "errors", "stream")
@@ -42,11 +42,13 @@ INNER: Final[Mapping[str, frozenset[str]]] = {
     "passthrough": frozenset({"ask", "extra"}),
     "embedding": frozenset({"path", "encode", "decode"}),
     "passthrough.extra": frozenset({"unless", "frame", "fields"}),
+    "continuing": frozenset({"field", "note", "input", "items", "output", "keep", "whole"}),
 }
 """The keys of the sections whose shape is fixed."""
 _NEEDED_INNER: Final[Mapping[str, tuple[str, ...]]] = {
     "auth": ("header", "template"),
     "passthrough.extra": ("unless",),
+    "continuing": ("field", "note", "input", "items", "output", "keep", "whole"),
     "embedding": ("path",),
 }
 _LISTS: Final = (("known",), ("forwards",), ("forgets",), ("passthrough", "extra", "fields"))

@@ -118,6 +118,8 @@ class Stream(Protocol):
     """Frames that could not be read and were skipped."""
     chunks: int
     """Content frames seen."""
+    whole: bytes
+    """At the end the answer as it would be without streaming, where it may be continued."""
 
     def feed(self, chunk: bytes) -> bytes:
         """Upstream bytes, split anywhere, to client bytes (maybe none yet)."""
@@ -207,10 +209,33 @@ class Pair(Protocol):
         ...
 
 
+class Continuing(Protocol):
+    """A format whose clients may go on from an answer by its id alone."""
+
+    field: str
+    """Of the body that names the answer to go on from."""
+
+    def previous(self, body: Mapping[str, Any]) -> str | None: ...
+
+    def expand(self, body: Mapping[str, Any], items: list[Any]) -> dict[str, Any]:
+        """The body with what went before in front of its input, as if the client had sent it."""
+        ...
+
+    def wanted(self, body: Mapping[str, Any]) -> bool:
+        """Whether the answer to this body is to be kept."""
+        ...
+
+    def items(self, body: Mapping[str, Any], answer: Mapping[str, Any]) -> list[Any]:
+        """The conversation up to an answer and with it: what a later request goes on from."""
+        ...
+
+
 class ClientFormat(Protocol):
     """What the edge needs of the format that a client speaks."""
 
     name: str
+    continuing: Continuing | None
+    """None for formats whose clients send all that went before themselves."""
 
     def facts(self, body: dict[str, Any]) -> Facts:
         """Raises TranslationError naming the field when one has the wrong type."""
