@@ -34,6 +34,7 @@ ENDPOINTS: Final = (
     Endpoint(path="/v1/messages", format="anthropic"),
     Endpoint(path="/v1/api/chat", format="ollama"),
     Endpoint(path="/api/chat", format="ollama"),
+    Endpoint(path="/api/generate", format="ollama-generate"),
 )
 
 _PREFIXES: Final[tuple[tuple[str, str], ...]] = (

@@ -164,7 +164,7 @@ def fit_name(name: Any, pattern: Any) -> Any:
     digest = blake2b(name.encode(errors="replace"), digest_size=4).hexdigest()
     plain = _FOREIGN.sub("_", name)[:_NAME_LENGTH]
     # The digest tells names apart that look alike now, and marks what was changed.
-    return f"{plain}_{digest}" if plain[:1].isalpha() else f"_{plain[:-1]}_{digest}"
+    return f"{plain}_{digest}" if plain[:1].isalpha() else f"_{plain[: _NAME_LENGTH - 1]}_{digest}"
 
 
 def is_fitted(name: Any) -> bool:
