@@ -27,7 +27,13 @@ from omniroute.translation.conversation import (
     own_name,
     pair_results,
 )
-from omniroute.translation.schemas import closed_schema, plain_schema, requires_all, schema_subset
+from omniroute.translation.schemas import (
+    allows_more,
+    closed_schema,
+    plain_schema,
+    requires_all,
+    schema_subset,
+)
 from omniroute.translation.shape import is_array, is_object
 
 _DATA_URL: Final = re.compile(
@@ -436,6 +442,7 @@ def url_type(url: Any) -> Any:
 FUNCTIONS: Final[Mapping[str, Function]] = {
     **BUILTINS,
     "after": after,
+    "allows_more": allows_more,
     "as_list": as_list,
     "at_most": at_most,
     "base64_source": base64_source,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from omniroute.translation.shape import is_array, is_object
@@ -18,28 +18,82 @@ _KEPT: Final = frozenset(
 _COUNTS: Final = frozenset(
     {"minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"}
 )
+_MAPS_OF_SCHEMAS: Final = frozenset(
+    {"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"}
+)
+_COMBINES: Final = frozenset({"anyOf", "oneOf", "allOf", "$ref"})
+_SCHEMAS: Final = frozenset(
+    {
+        *("anyOf", "oneOf", "allOf", "prefixItems", "items", "additionalProperties"),
+        *("not", "if", "then", "else", "contains", "propertyNames"),
+    }
+)
 _MAX_DEPTH: Final = 40  # of a lowered schema; what refers to itself ends there at the latest
 
 
+def _is_object_schema(schema: dict[str, Any]) -> bool:
+    kind = schema.get("type")
+    if kind is None:
+        return "properties" in schema
+    return kind == "object" or (is_array(kind) and "object" in kind)
+
+
+def _children(schema: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The members of a schema that hold schemas, as lists of them or maps, by name."""
+    for key, value in schema.items():
+        is_map = key in _MAPS_OF_SCHEMAS and is_object(value)
+        if is_map or (key in _SCHEMAS and (is_object(value) or is_array(value))):
+            yield key, value
+
+
+def _subschemas(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for key, value in _children(schema):
+        if key in _MAPS_OF_SCHEMAS:
+            inner = list(value.values())
+        else:
+            inner = value if is_array(value) else [value]
+        for one in inner:
+            if is_object(one):
+                yield one
+
+
 def closed_schema(schema: Any) -> Any:
-    """A JSON Schema whose objects allow no members but those they declare."""
-    if is_array(schema):
-        return [closed_schema(item) for item in schema]
+    """A JSON Schema none of whose objects allows a member that it does not declare."""
     if not is_object(schema):
         return schema
-    closed = {key: closed_schema(value) for key, value in schema.items()}
-    if "properties" in closed and schema.get("type", "object") == "object":
-        closed.setdefault("additionalProperties", False)
+    closed = dict(schema)
+    for key, value in _children(schema):
+        if key in _MAPS_OF_SCHEMAS:
+            closed[key] = {name: closed_schema(one) for name, one in value.items()}
+        elif is_array(value):
+            closed[key] = [closed_schema(one) for one in value]
+        else:
+            closed[key] = closed_schema(value)
+    if _is_object_schema(schema):
+        closed["additionalProperties"] = False
     return closed
+
+
+def allows_more(schema: Any) -> bool:
+    """Whether an object of a JSON Schema is made for members that it does not declare.
+
+    That is a map, or any object at all; closing it would change what it means.
+    """
+    if not is_object(schema):
+        return False
+    if _is_object_schema(schema) and schema.get("additionalProperties") is not False:
+        if schema.get("additionalProperties") or "patternProperties" in schema:
+            return True
+        if "properties" not in schema and not _COMBINES & schema.keys():
+            return True
+    return any(allows_more(one) for one in _subschemas(schema))
 
 
 def requires_all(schema: Any) -> bool:
     """Whether each object of a JSON Schema is closed and requires every member it declares."""
-    if is_array(schema):
-        return all(requires_all(item) for item in schema)
     if not is_object(schema):
         return True
-    if schema.get("type") == "object":
+    if _is_object_schema(schema):
         declared = schema.get("properties")
         names = set(declared) if is_object(declared) else set[str]()
         required = schema.get("required")
@@ -47,7 +101,7 @@ def requires_all(schema: Any) -> bool:
             return False
         if names != set(required if is_array(required) else ()):
             return False
-    return all(requires_all(value) for value in schema.values())
+    return all(requires_all(one) for one in _subschemas(schema))
 
 
 def plain_schema(schema: Any) -> Any:

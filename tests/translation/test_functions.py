@@ -94,16 +94,6 @@ TEXT_PART = {"type": "text", "text": "a"}
         pytest.param("sniff", ["%%%"], None, id="sniff garbage"),
         pytest.param("short_id", ["short", 40], "short", id="short_id keeps"),
         pytest.param(
-            "closed_schema",
-            [{"type": "object", "properties": {"a": {"type": "object"}}}],
-            {
-                "type": "object",
-                "properties": {"a": {"type": "object"}},
-                "additionalProperties": False,
-            },
-            id="closed_schema",
-        ),
-        pytest.param(
             "at_most",
             [[{"k": 1}, {"x": {"k": 2}}, {"k": 3}], "k", 2],
             [{}, {"x": {"k": 2}}, {"k": 3}],

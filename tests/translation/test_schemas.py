@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omniroute.translation.schemas import plain_schema, schema_subset
+from omniroute.translation.schemas import (
+    allows_more,
+    closed_schema,
+    plain_schema,
+    requires_all,
+    schema_subset,
+)
 
 LEAF = {"type": "STRING"}
 
@@ -110,3 +116,66 @@ ANY = st.recursive(
 def test_any_schema_is_lowered(schema: Any) -> None:
     schema_subset(schema)
     plain_schema(schema)
+
+
+OPEN: dict[str, Any] = {"type": "object"}
+FALSE = {"additionalProperties": False}
+CLOSED: dict[str, Any] = {**OPEN, **FALSE}
+
+
+@pytest.mark.parametrize(
+    ("schema", "expected"),
+    [
+        pytest.param(OPEN, CLOSED, id="any object"),
+        pytest.param({**OPEN, "additionalProperties": True}, CLOSED, id="an open object"),
+        pytest.param({"properties": {}}, {"properties": {}, **FALSE}, id="no type"),
+        pytest.param(
+            {"type": ["object", "null"]}, {"type": ["object", "null"], **FALSE}, id="two types"
+        ),
+        pytest.param({"anyOf": [OPEN, True]}, {"anyOf": [CLOSED, True]}, id="alternatives"),
+        pytest.param({"items": OPEN}, {"items": CLOSED}, id="an array"),
+        pytest.param({"$defs": {"type": OPEN}}, {"$defs": {"type": CLOSED}}, id="definitions"),
+        pytest.param(
+            {**OPEN, "properties": {"properties": {"type": "string"}}},
+            {**CLOSED, "properties": {"properties": {"type": "string"}}},
+            id="a member named like a keyword",
+        ),
+        pytest.param(
+            {"enum": [OPEN], "default": OPEN}, {"enum": [OPEN], "default": OPEN}, id="data"
+        ),
+        pytest.param(True, True, id="no object"),
+    ],
+)
+def test_a_closed_schema(schema: Any, expected: Any) -> None:
+    assert closed_schema(schema) == expected
+    assert not allows_more(expected)
+
+
+@pytest.mark.parametrize(
+    ("schema", "more"),
+    [
+        pytest.param(OPEN, True, id="any object"),
+        pytest.param({**OPEN, "properties": {}}, False, id="declared members"),
+        pytest.param({**OPEN, "properties": {}, "additionalProperties": True}, True, id="open"),
+        pytest.param({"items": {**OPEN, "additionalProperties": OPEN}}, True, id="a map below"),
+        pytest.param({**OPEN, "properties": {}, "patternProperties": {}}, True, id="patterns"),
+        pytest.param({**OPEN, "$ref": "#/$defs/a"}, False, id="a reference"),
+        pytest.param({"enum": [OPEN]}, False, id="data"),
+    ],
+)
+def test_what_a_closed_schema_would_lose(schema: Any, *, more: bool) -> None:
+    assert allows_more(schema) is more
+
+
+@pytest.mark.parametrize(
+    ("schema", "all_of_them"),
+    [
+        pytest.param(CLOSED, True, id="no members"),
+        pytest.param({**CLOSED, "properties": {"a": {}}, "required": ["a"]}, True, id="all"),
+        pytest.param({**CLOSED, "properties": {"a": {}}}, False, id="optional"),
+        pytest.param({"type": ["object", "null"]}, False, id="nullable and open"),
+        pytest.param({**CLOSED, "const": OPEN}, True, id="data"),
+    ],
+)
+def test_a_schema_that_requires_all(schema: Any, *, all_of_them: bool) -> None:
+    assert requires_all(schema) is all_of_them
