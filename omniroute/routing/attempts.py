@@ -34,6 +34,7 @@ from omniroute.routing.breaker import HalfOpen
 from omniroute.routing.live import Lease, LiveState
 from omniroute.routing.plan import (
     CONNECTION_TTL_S,
+    Excluded,
     Plan,
     combos_above,
     describe,
@@ -121,17 +122,11 @@ class Attempts:
         self._rng = rng
         self._todo = [_Entry(candidate) for candidate in plan.candidates]
         self._todo += [_Entry(candidate) for candidate in plan.resting]
-        self._todo += [
-            _Entry(one.candidate, one.until_s + rng.random() * PATIENCE_S / 4)  # no stampede
-            for one in plan.excluded
-            if one.waits_for_quota and one.candidate is not None and one.until_s is not None
-        ]
-        self._shut = [
-            _Entry(one.candidate)
-            for one in plan.excluded
-            if one.until_s is not None and not one.waits_for_quota and one.candidate is not None
-        ]
+        self._shut: list[_Entry] = []
         """Behind a breaker: looked at again when there is nothing else."""
+        self._retry_at_s: list[float] = []
+        if plan.excluded:
+            self._add_excluded(plan.excluded)
         self._patience_until_s: float | None = None
         self._ticket: Ticket | None = None
         self._line: _InLine | None = None
@@ -140,11 +135,22 @@ class Attempts:
         self._count = 0
         self._committed = False
         self._stopped: RequestError | None = None
-        self._retry_at_s: list[float] = [
-            one.until_s for one in plan.excluded if one.until_s is not None
-        ]
         if self._todo:
             live.budget(self._todo[0].candidate.provider.id, now_s).earn()
+
+    def _add_excluded(self, excluded: tuple[Excluded, ...]) -> None:
+        """What cannot be tried now, but perhaps before this request's time is over."""
+        for one in excluded:
+            if one.until_s is None:
+                continue
+            self._retry_at_s.append(one.until_s)
+            if one.candidate is None:
+                continue
+            if one.waits_for_quota:
+                scatter_s = self._rng.random() * PATIENCE_S / 4  # not all at once
+                self._todo.append(_Entry(one.candidate, one.until_s + scatter_s))
+            else:
+                self._shut.append(_Entry(one.candidate))
 
     @property
     def count(self) -> int:

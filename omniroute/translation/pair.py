@@ -73,6 +73,11 @@ class Way(Struct, frozen=True, kw_only=True):
     headers: tuple[tuple[str, str], ...]
     query: tuple[tuple[str, str], ...]
 
+    def path_for(self, model: str) -> str:
+        if "{model}" not in self.path:
+            return self.path
+        return self.path.replace("{model}", quote(model, safe="/:@"))
+
 
 def _way(upstream: Format, *, stream: bool) -> Way:
     table = upstream.table
@@ -107,7 +112,7 @@ class FormatPair:
             )
         way = self._ways[target.stream]
         return Outbound(
-            path=way.path.replace("{model}", quote(target.model, safe="/:@")),
+            path=way.path_for(target.model),
             headers=way.headers,
             body=data,
             query=way.query,
