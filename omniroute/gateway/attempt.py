@@ -23,6 +23,8 @@ from omniroute.upstream.client import Bounds, Exchange, Transport, UpstreamReque
 
 T = TypeVar("T")
 
+Headers = tuple[tuple[str, str], ...]
+
 
 class AttemptFailedError(Exception):
     """The candidate did not answer; nothing has reached the client. `status` is the provider's."""
@@ -83,10 +85,12 @@ async def attempt(ask: Ask, transport: Transport) -> Answered | Begun:
     outbound = ask.pair.request(ask.body, ask.raw, ask.target)
     loop = asyncio.get_running_loop()
     began = loop.time()
+    declared, forwarded = _headers(ask)
     request = UpstreamRequest(
         method="POST",
         url=_url(ask.outlet, outbound),
-        headers=_headers(ask, outbound),
+        headers=outbound.headers + declared,
+        own=(("x-request-id", ask.request_id), *forwarded),
         body=outbound.body,
     )
     outlet = ask.outlet
@@ -162,18 +166,19 @@ def _url(outlet: Outlet, outbound: Outbound) -> str:
     return url
 
 
-def _headers(ask: Ask, outbound: Outbound) -> tuple[tuple[str, str], ...]:
-    """The format's own, then the operator's, which win; of the client's only what `forwards` names.
+def _headers(ask: Ask) -> tuple[Headers, Headers]:
+    """The operator's, and of the client's only what `forwards` names.
 
     Those are lists, such as betas: what the operator declared is put behind the client's.
     """
     declared = ask.outlet.headers
-    forwarded = {
-        name: ask.client_headers[name] for name in ask.pair.forwards if name in ask.client_headers
-    }
-    if forwarded:
-        mine = {name.lower(): value for name, value in declared}
-        declared = tuple(pair for pair in declared if pair[0].lower() not in forwarded)
-        for name, value in forwarded.items():
-            declared = (*declared, (name, f"{value},{mine[name]}" if name in mine else value))
-    return (*outbound.headers, ("x-request-id", ask.request_id), *declared)
+    given = ask.client_headers
+    forwarded = {name: given[name] for name in ask.pair.forwards if name in given}
+    if not forwarded:
+        return declared, ()
+    mine = {name.lower(): value for name, value in declared}
+    left = tuple(pair for pair in declared if pair[0].lower() not in forwarded)
+    return left, tuple(
+        (name, f"{value},{mine[name]}" if name in mine else value)
+        for name, value in forwarded.items()
+    )

@@ -17,34 +17,35 @@ NOTHING = Usage()
 class Trace:
     """Owned by one request; `record` may be called once everything is known."""
 
+    key: str | None = None
+    tags: Mapping[str, str] = {}
+    session: str | None = None
+    stream: bool = False
+    status: int = 200
+    error_class: Kind | None = None
+    error_message: str | None = None
+    provider: str | None = None
+    connection: str | None = None
+    upstream_model: str | None = None
+    usage: Usage = NOTHING
+    usage_estimated: bool = False
+    cost_nanousd: int | None = None
+    price_source: str | None = None
+    first_byte_ms: float | None = None
+    upstream_ms: float = 0.0
+    cache: CacheOutcome = "none"
+    decided_by: str | None = None
+    dropped: tuple[str, ...] = ()
+    bytes_out: int = 0
+
     def __init__(self, inbound: Inbound, *, digest: str, clock: Clock) -> None:
         self._inbound = inbound
         self._digest = digest
         self._clock = clock
         self._started_s = clock.monotonic_s()
         self._time = clock.now()
-        self.key: str | None = None
-        self.tags: Mapping[str, str] = {}
-        self.session: str | None = None
         self.client_ip = inbound.client_ip
         self.model: str | None = inbound.model
-        self.stream = False
-        self.status = 200
-        self.error_class: Kind | None = None
-        self.error_message: str | None = None
-        self.provider: str | None = None
-        self.connection: str | None = None
-        self.upstream_model: str | None = None
-        self.usage = NOTHING
-        self.usage_estimated = False
-        self.cost_nanousd: int | None = None
-        self.price_source: str | None = None
-        self.first_byte_ms: float | None = None
-        self.upstream_ms = 0.0
-        self.cache: CacheOutcome = "none"
-        self.decided_by: str | None = None
-        self.dropped: tuple[str, ...] = ()
-        self.bytes_out = 0
         self.attempts: list[AttemptRecord] = []
 
     @property

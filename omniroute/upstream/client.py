@@ -16,11 +16,14 @@ from msgspec import Struct
 
 
 class UpstreamRequest(Struct, frozen=True, kw_only=True):
-    """What is sent. `headers` are complete, without Host and Content-Length."""
+    """What is sent. `headers` and `own` together are complete, without Host and Content-Length."""
 
     method: str
     url: str
     headers: tuple[tuple[str, str], ...]
+    """Those that many requests share: a transport may keep them rendered."""
+    own: tuple[tuple[str, str], ...] = ()
+    """Of this request alone, such as its id."""
     body: bytes = b""
 
 

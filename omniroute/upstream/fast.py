@@ -49,6 +49,7 @@ class FastTransport:
                 target,
                 headers,
                 host=origin.authority(),
+                own=request.own,
                 body_bytes=len(request.body),
             )
         except ValueError as error:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import select
 from collections import deque
+from functools import lru_cache
 from typing import Final, Literal, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
@@ -249,9 +250,29 @@ class Connection(asyncio.Protocol):
 
 
 def render_head(
-    method: str, target: str, headers: tuple[tuple[str, str], ...], *, host: str, body_bytes: int
+    method: str,
+    target: str,
+    headers: tuple[tuple[str, str], ...],
+    *,
+    host: str,
+    own: tuple[tuple[str, str], ...] = (),
+    body_bytes: int,
 ) -> bytes:
     """The head of a request. Raises ValueError when a header would break out of its line."""
+    lines = [f"{name}: {value}" for name, value in own]
+    if body_bytes or method not in ("GET", "DELETE"):
+        lines.append(f"content-length: {body_bytes}")
+    lines.append("\r\n")
+    text = "\r\n".join(lines)
+    _need_lines(text, len(lines))
+    return _render_shared(method, target, headers, host) + text.encode("utf-8")
+
+
+@lru_cache(maxsize=256)  # one per connection of a provider; more only where paths name models
+def _render_shared(
+    method: str, target: str, headers: tuple[tuple[str, str], ...], host: str
+) -> bytes:
+    """The lines of a head that are the same for every request."""
     lines = [f"{method} {target} HTTP/1.1", f"host: {host}"]
     names: set[str] = set()
     for name, value in headers:
@@ -261,15 +282,16 @@ def render_head(
         names.add(lowered)
         lines.append(f"{name}: {value}")
     lines.append("accept-encoding: identity")
-    for name, value in _DEFAULTS:
-        if name not in names:
-            lines.append(f"{name}: {value}")
-    if body_bytes or method not in ("GET", "DELETE"):
-        lines.append(f"content-length: {body_bytes}")
-    text = "\r\n".join(lines) + "\r\n\r\n"
-    if text.count("\n") != len(lines) + 1 or text.count("\r") != len(lines) + 1 or "\0" in text:
-        raise ValueError("a header holds a line break")
+    lines += [f"{name}: {value}" for name, value in _DEFAULTS if name not in names]
+    lines.append("")
+    text = "\r\n".join(lines)
+    _need_lines(text, len(lines) - 1)
     return text.encode("utf-8")
+
+
+def _need_lines(text: str, count: int) -> None:
+    if text.count("\n") != count or text.count("\r") != count or "\0" in text:
+        raise ValueError("a header holds a line break")
 
 
 _OURS: Final = frozenset(

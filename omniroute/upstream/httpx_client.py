@@ -228,7 +228,8 @@ def _build(
 ) -> httpx.Request:
     shown = f"[{host}]" if ":" in host else host
     dropped = ("host", "accept-encoding", "connection", "content-length", "transfer-encoding")
-    headers = [(k.encode(), v.encode()) for k, v in request.headers if k.lower() not in dropped]
+    sent = (*request.headers, *request.own)
+    headers = [(k.encode(), v.encode()) for k, v in sent if k.lower() not in dropped]
     names = {k.lower() for k, _ in headers}
     headers = [(b"host", origin.authority().encode()), *headers, (b"accept-encoding", b"identity")]
     headers += [

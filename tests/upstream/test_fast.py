@@ -119,6 +119,17 @@ def test_a_get_has_no_length() -> None:
 def test_a_value_with_a_line_break_is_refused(value: str) -> None:
     with pytest.raises(ValueError, match="line break"):
         render_head("GET", "/", (("x", value),), host="h", body_bytes=0)
+    with pytest.raises(ValueError, match="line break"):
+        render_head("GET", "/", (), own=(("x", value),), host="h", body_bytes=0)
+
+
+def test_what_requests_share_is_rendered_once_and_what_is_their_own_each_time() -> None:
+    for number in ("1", "2"):
+        head = render_head("GET", "/", (("x", "y"),), own=(("id", number),), host="h", body_bytes=0)
+        assert head.decode() == (
+            "GET / HTTP/1.1\r\nhost: h\r\nx: y\r\naccept-encoding: identity\r\n"
+            f"user-agent: omniroute\r\naccept: */*\r\nid: {number}\r\n\r\n"
+        )
 
 
 @pytest.mark.asyncio(loop_factories=["asyncio"])  # uvloop's timers do not ask `time`
