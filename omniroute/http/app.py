@@ -27,6 +27,7 @@ from omniroute.http.asked import Asked, headers_of
 from omniroute.http.auth import client_ip_of, presented_key, request_id_of
 from omniroute.http.endpoints import envelope_of
 from omniroute.http.errors import from_exception, render
+from omniroute.http.openapi import described
 from omniroute.http.routes import Route, Surface
 
 Handler = Callable[..., Coroutine[Any, Any, HTTPResponse | None]]
@@ -37,17 +38,19 @@ NO_BOUND_S: Final = 10**9
 
 def routes() -> tuple[Route, ...]:
     """Every route with the credential it needs; a test walks this table."""
-    return (
-        *inference.ROUTES,
-        *counting.ROUTES,
-        *gemini.ROUTES,
-        *ollama.ROUTES,
-        *models.ROUTES,
-        *responses.ROUTES,
-        *management.ROUTES,
-        *resilience.ROUTES,
-        *governance.ROUTES,
-        *metrics.ROUTES,
+    return described(
+        (
+            *inference.ROUTES,
+            *counting.ROUTES,
+            *gemini.ROUTES,
+            *ollama.ROUTES,
+            *models.ROUTES,
+            *responses.ROUTES,
+            *management.ROUTES,
+            *resilience.ROUTES,
+            *governance.ROUTES,
+            *metrics.ROUTES,
+        )
     )
 
 

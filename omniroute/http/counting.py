@@ -45,6 +45,7 @@ ROUTES = (
         method="POST",
         path="/v1/messages/count_tokens",
         name="count_tokens",
+        summary="Tokens of an Anthropic request",
         surface=Surface.INFERENCE,
         handle=_count_messages,
     ),

@@ -61,13 +61,38 @@ async def _one(runtime: Runtime, asked: Asked, path: str) -> HTTPResponse:
     return single(runtime, asked, FORMAT, path)
 
 
-def _route(method: str, path: str, name: str, handle: Handle) -> Route:
-    return Route(method=method, path=path, name=name, surface=Surface.INFERENCE, handle=handle)
+def _route(method: str, path: str, name: str, handle: Handle, *, summary: str) -> Route:
+    return Route(
+        method=method,
+        path=path,
+        name=name,
+        surface=Surface.INFERENCE,
+        handle=handle,
+        summary=summary,
+    )
 
 
 ROUTES = (
-    _route("GET", "/v1beta/models", "gemini_models", _list),
-    _route("GET", "/v1beta/models/<path:path>", "gemini_model", _one),
-    _route("POST", "/v1beta/models/<path:path>", "gemini_act", _act),
-    _route("POST", "/v1/models/<path:path>", "gemini_act_v1", _act),
+    _route("GET", "/v1beta/models", "gemini_models", _list, summary="Models as Gemini lists them"),
+    _route(
+        "GET",
+        "/v1beta/models/<path:path>",
+        "gemini_model",
+        _one,
+        summary="One model as Gemini shows it",
+    ),
+    _route(
+        "POST",
+        "/v1beta/models/<path:path>",
+        "gemini_act",
+        _act,
+        summary="Gemini: generate, stream or count tokens",
+    ),
+    _route(
+        "POST",
+        "/v1/models/<path:path>",
+        "gemini_act_v1",
+        _act,
+        summary="Gemini: generate, stream or count tokens",
+    ),
 )

@@ -40,16 +40,69 @@ async def _clear_cache(runtime: Runtime, asked: Asked) -> HTTPResponse:
     return as_json({"ok": True, "cleared": await caches.clear(runtime), "scope": "all"})
 
 
-def _route(method: str, path: str, name: str, handle: Handle, surface: Surface) -> Route:
-    return Route(method=method, path=path, name=name, surface=surface, handle=handle)
+def _route(
+    method: str, path: str, name: str, handle: Handle, *, surface: Surface, summary: str
+) -> Route:
+    return Route(
+        method=method, path=path, name=name, surface=surface, handle=handle, summary=summary
+    )
 
 
 ROUTES = (
-    _route("GET", "/api/policies", "policies", _policies, Surface.VIEWER),
-    _route("GET", "/api/usage/budget", "budgets", _budgets, Surface.VIEWER),
-    _route("POST", "/api/usage/budget", "budget_set", _set_budget, Surface.ADMIN),
-    _route("GET", "/api/cache", "cache", _cache, Surface.VIEWER),
-    _route("DELETE", "/api/cache", "cache_clear", _clear_cache, Surface.ADMIN),
-    _route("GET", "/api/cache/stats", "cache_stats", _cache_stats, Surface.VIEWER),
-    _route("DELETE", "/api/cache/stats", "cache_stats_clear", _clear_cache, Surface.ADMIN),
+    _route(
+        "GET",
+        "/api/policies",
+        "policies",
+        _policies,
+        surface=Surface.VIEWER,
+        summary="Policies in the order in which they decide",
+    ),
+    _route(
+        "GET",
+        "/api/usage/budget",
+        "budgets",
+        _budgets,
+        surface=Surface.VIEWER,
+        summary="Budgets and what is left of them",
+    ),
+    _route(
+        "POST",
+        "/api/usage/budget",
+        "budget_set",
+        _set_budget,
+        surface=Surface.ADMIN,
+        summary="Set a key's budget",
+    ),
+    _route(
+        "GET",
+        "/api/cache",
+        "cache",
+        _cache,
+        surface=Surface.VIEWER,
+        summary="The answer cache and remembered repeats",
+    ),
+    _route(
+        "DELETE",
+        "/api/cache",
+        "cache_clear",
+        _clear_cache,
+        surface=Surface.ADMIN,
+        summary="Forget every kept answer",
+    ),
+    _route(
+        "GET",
+        "/api/cache/stats",
+        "cache_stats",
+        _cache_stats,
+        surface=Surface.VIEWER,
+        summary="Figures of the answer cache",
+    ),
+    _route(
+        "DELETE",
+        "/api/cache/stats",
+        "cache_stats_clear",
+        _clear_cache,
+        surface=Surface.ADMIN,
+        summary="Forget every kept answer",
+    ),
 )

@@ -58,6 +58,7 @@ ROUTES = tuple(
         name="infer" + re.sub(r"\W", "_", endpoint.path),
         surface=Surface.INFERENCE,
         handle=_handler(endpoint),
+        summary=f"A request in the format {endpoint.format}",
     )
     for endpoint in ENDPOINTS
 )

@@ -36,20 +36,43 @@ async def _reload(runtime: Runtime, asked: Asked) -> HTTPResponse:
 
 
 ROUTES = (
-    Route(method="GET", path="/healthz", name="healthz", surface=Surface.PUBLIC, handle=_healthz),
-    Route(method="GET", path="/readyz", name="readyz", surface=Surface.PUBLIC, handle=_readyz),
+    Route(
+        method="GET",
+        path="/healthz",
+        name="healthz",
+        summary="Whether the process lives",
+        surface=Surface.PUBLIC,
+        handle=_healthz,
+    ),
+    Route(
+        method="GET",
+        path="/readyz",
+        name="readyz",
+        summary="Whether it takes requests",
+        surface=Surface.PUBLIC,
+        handle=_readyz,
+    ),
     Route(
         method="GET",
         path="/api/monitoring/health",
         name="monitoring_health",
+        summary="Health of the gateway and of providers",
         surface=Surface.VIEWER,
         handle=_health,
     ),
-    Route(method="GET", path="/api/config", name="config", surface=Surface.VIEWER, handle=_config),
+    Route(
+        method="GET",
+        path="/api/config",
+        name="config",
+        summary="The active configuration, secrets masked",
+        surface=Surface.VIEWER,
+        handle=_config,
+    ),
     Route(
         method="POST",
         path="/api/config/reload",
         name="config_reload",
+        summary="Read the files again",
         surface=Surface.ADMIN,
         handle=_reload,
     ),

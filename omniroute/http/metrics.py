@@ -16,5 +16,12 @@ async def _metrics(runtime: Runtime, asked: Asked) -> HTTPResponse:
 
 
 ROUTES = (
-    Route(method="GET", path="/metrics", name="metrics", surface=Surface.VIEWER, handle=_metrics),
+    Route(
+        method="GET",
+        path="/metrics",
+        name="metrics",
+        summary="Metrics for Prometheus",
+        surface=Surface.VIEWER,
+        handle=_metrics,
+    ),
 )

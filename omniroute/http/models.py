@@ -140,11 +140,19 @@ _WRAPPERS: Final[Mapping[str, Callable[[Rows], dict[str, object]]]] = {
 }
 
 ROUTES = (
-    Route(method="GET", path="/v1/models", name="models", surface=Surface.INFERENCE, handle=_list),
+    Route(
+        method="GET",
+        path="/v1/models",
+        name="models",
+        summary="Models that the key may use",
+        surface=Surface.INFERENCE,
+        handle=_list,
+    ),
     Route(
         method="GET",
         path="/v1/models/<path:path>",
         name="model",
+        summary="One model",
         surface=Surface.INFERENCE,
         handle=_one,
     ),

@@ -62,13 +62,15 @@ def _details(row: Listed, runtime: Runtime) -> dict[str, object]:
     }
 
 
-def _route(method: str, path: str, handle: Handle, surface: Surface) -> Route:
+def _route(method: str, path: str, handle: Handle, surface: Surface, *, summary: str) -> Route:
     name = "ollama" + path.replace("/", "_")
-    return Route(method=method, path=path, name=name, surface=surface, handle=handle)
+    return Route(
+        method=method, path=path, name=name, surface=surface, handle=handle, summary=summary
+    )
 
 
 ROUTES = (
-    _route("GET", "/api/tags", _tags, Surface.INFERENCE),
-    _route("GET", "/api/version", _version, Surface.PUBLIC),
-    _route("POST", "/api/show", _show, Surface.INFERENCE),
+    _route("GET", "/api/tags", _tags, Surface.INFERENCE, summary="Models as Ollama lists them"),
+    _route("GET", "/api/version", _version, Surface.PUBLIC, summary="The gateway's version"),
+    _route("POST", "/api/show", _show, Surface.INFERENCE, summary="One model as Ollama shows it"),
 )

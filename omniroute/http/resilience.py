@@ -80,18 +80,85 @@ def _optional_text(body: dict[str, object], name: str) -> str | None:
     raise RequestError("invalid_request", f"{name} must be text", param=name)
 
 
-def _route(method: str, path: str, name: str, handle: Handle, surface: Surface) -> Route:
-    return Route(method=method, path=path, name=name, surface=surface, handle=handle)
+def _route(
+    method: str, path: str, name: str, handle: Handle, *, surface: Surface, summary: str
+) -> Route:
+    return Route(
+        method=method, path=path, name=name, surface=surface, handle=handle, summary=summary
+    )
 
 
 ROUTES = (
-    _route("GET", "/api/resilience", "resilience", _settings, Surface.VIEWER),
-    _route("PUT", "/api/resilience", "resilience_replace", _replace, Surface.ADMIN),
-    _route("PATCH", "/api/resilience", "resilience_merge", _merge, Surface.ADMIN),
-    _route("POST", "/api/resilience/reset", "resilience_reset", _reset, Surface.ADMIN),
-    _route("GET", "/api/rate-limits", "rate_limits", _rate_limits, Surface.VIEWER),
-    _route("GET", "/api/rate-limit", "rate_limit", _rate_limits, Surface.VIEWER),
-    _route("GET", "/api/sessions", "sessions", _sessions, Surface.VIEWER),
-    _route("GET", "/api/models/availability", "availability", _availability, Surface.VIEWER),
-    _route("POST", "/api/models/availability", "availability_of", _availability_of, Surface.VIEWER),
+    _route(
+        "GET",
+        "/api/resilience",
+        "resilience",
+        _settings,
+        surface=Surface.VIEWER,
+        summary="Resilience settings and breakers",
+    ),
+    _route(
+        "PUT",
+        "/api/resilience",
+        "resilience_replace",
+        _replace,
+        surface=Surface.ADMIN,
+        summary="Replace the resilience settings",
+    ),
+    _route(
+        "PATCH",
+        "/api/resilience",
+        "resilience_merge",
+        _merge,
+        surface=Surface.ADMIN,
+        summary="Change some resilience settings",
+    ),
+    _route(
+        "POST",
+        "/api/resilience/reset",
+        "resilience_reset",
+        _reset,
+        surface=Surface.ADMIN,
+        summary="Close breakers and end rests",
+    ),
+    _route(
+        "GET",
+        "/api/rate-limits",
+        "rate_limits",
+        _rate_limits,
+        surface=Surface.VIEWER,
+        summary="Learned and configured limits of each connection",
+    ),
+    _route(
+        "GET",
+        "/api/rate-limit",
+        "rate_limit",
+        _rate_limits,
+        surface=Surface.VIEWER,
+        summary="The same as /api/rate-limits",
+    ),
+    _route(
+        "GET",
+        "/api/sessions",
+        "sessions",
+        _sessions,
+        surface=Surface.VIEWER,
+        summary="Sessions that were served lately",
+    ),
+    _route(
+        "GET",
+        "/api/models/availability",
+        "availability",
+        _availability,
+        surface=Surface.VIEWER,
+        summary="Which models answer now",
+    ),
+    _route(
+        "POST",
+        "/api/models/availability",
+        "availability_of",
+        _availability_of,
+        surface=Surface.VIEWER,
+        summary="Whether one model answers now",
+    ),
 )

@@ -32,3 +32,5 @@ class Route(Struct, frozen=True, kw_only=True):
     name: str
     surface: Surface
     handle: Handle
+    summary: str
+    """One line for the OpenAPI document."""
