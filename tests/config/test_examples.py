@@ -13,6 +13,7 @@ FILES = (
     ROOT / "omniroute.yaml",
     ROOT / "omniroute/cli/starter.yaml",
     *sorted((ROOT / "examples/configs").glob("*.yaml")),
+    ROOT / "examples/cohere/omniroute.yaml",
 )
 
 

@@ -32,11 +32,10 @@ async def provider() -> AsyncGenerator[Upstream]:
 
 @pytest_asyncio.fixture
 async def client(provider: Upstream, tmp_path: Path) -> AsyncGenerator[Any]:
-    async with (
-        gateway.running(tmp_path, CONFIG.format(url=provider.url)) as served,
-        ollama.AsyncClient(served.url, headers={"Authorization": "Bearer test-key"}) as talker,
-    ):
-        yield talker
+    async with gateway.running(tmp_path, CONFIG.format(url=provider.url)) as served:
+        talker: Any = ollama.AsyncClient(served.url, headers={"Authorization": "Bearer test-key"})
+        async with talker:
+            yield talker
 
 
 @pytest.mark.asyncio
