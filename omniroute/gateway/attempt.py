@@ -52,6 +52,8 @@ class Answered(Struct, frozen=True, kw_only=True):
     headers: Mapping[str, str]
     """Of the provider's answer."""
     first_byte_ms: float
+    dropped: tuple[str, ...]
+    """Of the request, what the provider's format cannot express."""
 
 
 class Begun(Struct, frozen=True, kw_only=True):
@@ -64,6 +66,7 @@ class Begun(Struct, frozen=True, kw_only=True):
     status: int
     headers: Mapping[str, str]
     first_byte_ms: float
+    dropped: tuple[str, ...]
 
 
 class Ask(Struct, frozen=True, kw_only=True):
@@ -143,7 +146,11 @@ async def _receive(
         reply = ask.pair.reply(body, ask.body, ask.target)
         await exchange.close()
         return Answered(
-            reply=reply, status=status, headers=exchange.headers, first_byte_ms=first_byte_ms
+            reply=reply,
+            status=status,
+            headers=exchange.headers,
+            first_byte_ms=first_byte_ms,
+            dropped=outbound.dropped,
         )
     stream = ask.pair.stream(ask.body, ask.target)
     held, ended = await read_until_started(exchange, stream)
@@ -155,6 +162,7 @@ async def _receive(
         status=status,
         headers=exchange.headers,
         first_byte_ms=first_byte_ms,
+        dropped=outbound.dropped,
     )
 
 

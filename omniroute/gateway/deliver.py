@@ -24,7 +24,7 @@ from omniroute.gateway.trace import Trace
 from omniroute.routing.attempts import Attempts
 from omniroute.routing.values import Candidate
 from omniroute.state.kept import remember
-from omniroute.translation.values import Failure, Stream, Usage
+from omniroute.translation.values import Failure, Usage
 
 EOF_WAIT_S: Final = 0.05
 """After a stream's own end marker, how long its connection may take to become reusable."""
@@ -49,9 +49,9 @@ async def reply(flight: InFlight, answer: Answered, origin: Origin) -> Whole:
     trace, said = flight.trace, answer.reply
     trace.first_byte()
     trace.bytes_out = len(said.body)
-    trace.dropped = said.dropped
+    trace.dropped = _joined(answer.dropped, said.dropped)
     _account(trace, origin.candidate, said.usage)
-    headers = _headers(flight, origin, said.dropped)
+    headers = _headers(flight, origin, trace.dropped)
     if trace.cost_nanousd is not None:
         headers["X-OmniRoute-Cost"] = f"{trace.cost_nanousd / 1e9:.9f}"
     flight.write()
@@ -69,7 +69,7 @@ async def stream_on(
     async def settle(failure: Failure | None) -> None:
         now_s = flight.now_s()
         trace.upstream_ms += (now_s - began_s) * 1000
-        _account_stream(trace, stream, origin.candidate)
+        _account_stream(trace, begun, origin.candidate)
         if failure is None:
             attempts.succeeded(now_s)
         else:
@@ -80,24 +80,24 @@ async def stream_on(
             await _leave(flight, origin, stream.remember, stream.whole)
 
     try:
-        sink = await _open(flight, stream, origin, opener)
+        sink = await _open(flight, begun, origin, opener)
         trace.first_byte()
         await relay(begun.exchange, stream, sink, held=begun.held, ended=begun.ended, settle=settle)
         if not begun.ended and stream.done:
             await _drain_end(begun)
     finally:
         if not flight.written:
-            _account_stream(trace, stream, origin.candidate)
+            _account_stream(trace, begun, origin.candidate)
         await begun.exchange.close()
 
 
-async def _open(flight: InFlight, stream: Stream, origin: Origin, opener: Opener) -> Sink:
+async def _open(flight: InFlight, begun: Begun, origin: Origin, opener: Opener) -> Sink:
     """Send the head; what goes into the sink is counted and, where asked for, tells progress."""
-    inbound, trace = flight.inbound, flight.trace
+    inbound, trace, stream = flight.inbound, flight.trace, begun.stream
     client = flight.snapshot.formats.client(inbound.format)
     content_type = client.stream_content_type(inbound.stream_framing)
     headers = {
-        **_headers(flight, origin, stream.dropped),
+        **_headers(flight, origin, _joined(begun.dropped, stream.dropped)),
         "Cache-Control": "no-cache",
         "X-Accel-Buffering": "no",
     }
@@ -127,9 +127,14 @@ def _headers(flight: InFlight, origin: Origin, dropped: tuple[str, ...]) -> dict
     return headers
 
 
-def _account_stream(trace: Trace, stream: Stream, candidate: Candidate) -> None:
-    trace.dropped = stream.dropped
-    _account(trace, candidate, stream.usage)
+def _account_stream(trace: Trace, begun: Begun, candidate: Candidate) -> None:
+    trace.dropped = _joined(begun.dropped, begun.stream.dropped)
+    _account(trace, candidate, begun.stream.usage)
+
+
+def _joined(asked: tuple[str, ...], said: tuple[str, ...]) -> tuple[str, ...]:
+    """What was dropped of the request and of the answer, each named once."""
+    return tuple(dict.fromkeys((*asked, *said)))
 
 
 def _account(trace: Trace, candidate: Candidate, usage: Usage) -> None:

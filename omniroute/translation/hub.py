@@ -39,6 +39,17 @@ def hub_field(name: str) -> str:
     return SHORT_NAMES.get(name, name)
 
 
+def bound_output(hub: Mapping[str, Any], limit: int | None) -> None:
+    """Lower `output.max_tokens` to what the model can write: providers refuse a higher one, and
+    clients ask for what the model can whose name they use."""
+    output = hub.get("output")
+    if limit is None or not is_object(output):
+        return
+    wanted = output.get("max_tokens")
+    if type(wanted) is int and wanted > limit:
+        output["max_tokens"] = limit
+
+
 def set_field(hub: dict[str, Any], field: str, value: Any) -> None:
     """Set a dotted field of a hub request; null removes it.
 

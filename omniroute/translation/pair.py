@@ -259,6 +259,7 @@ class FormatPair:
             raise TranslationError("the request holds no messages")
         for name, value in target.set_fields.items():
             hub.set_field(decoded, hub.hub_field(name), value)
+        hub.bound_output(decoded, target.max_output_tokens)
         if ctx["recalled"]:
             hub.recall(decoded, ctx["recalled"], self._upstream.name)
         self._upstream.check(decoded, ctx)

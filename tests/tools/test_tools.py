@@ -11,7 +11,7 @@ import pytest
 
 from tests.tools.conftest import Desk, gateway
 from tests.tools.loop import Loop
-from tests.tools.told import TOOLS
+from tests.tools.told import CODEX_PATCHES, TOOLS
 from tests.upstreams import server
 
 pytestmark = pytest.mark.tools
@@ -61,6 +61,17 @@ async def test_a_tool_reads_a_file_for_a_model_of_another_format(
     said = printed.partition("The tool said: ")[2]
     assert desk.word in said, printed
     assert any(seen.has_results for seen in provider.seen)
+
+
+async def test_codex_applies_a_patch_that_is_text_and_no_json(tmp_path: Path, desk: Desk) -> None:
+    model = Loop(CODEX_PATCHES.call, CODEX_PATCHES.arguments(desk.project))
+    async with (
+        server.running("anthropic", decide=model.decide) as provider,
+        gateway(tmp_path, PROVIDER.format(format="anthropic", url=provider.url)) as url,
+    ):
+        await desk.run(CODEX_PATCHES, url)
+    assert provider.refused == []
+    assert (desk.project / "new.txt").read_text() == "hello\n"
 
 
 @pytest.mark.parametrize("name", TOOLS)

@@ -97,6 +97,18 @@ def _opencode(url: str, _home: Path) -> Mapping[str, str]:
     }
 
 
+PATCH: Final = "*** Begin Patch\n*** Add File: new.txt\n+hello\n*** End Patch\n"
+"""In Codex's own notation; its tool takes text, no JSON."""
+CODEX_PATCHES: Final = Tool(
+    command=(
+        # A model that Codex knows gets the tool; another one edits by shell commands.
+        *("codex", "exec", "-m", "gpt-5.5", "--skip-git-repo-check", "--json"),
+        *("--dangerously-bypass-approvals-and-sandbox", "Write new.txt."),
+    ),
+    call="apply_patch",
+    arguments=lambda _project: {"input": PATCH},
+    prepare=_codex,
+)
 TOOLS: Final[Mapping[str, Tool]] = {
     "claude-code": Tool(
         command=("claude", "-p", QUESTION, "--output-format", "json", "--allowedTools", "Read"),

@@ -259,7 +259,20 @@ def check_ranges(body: dict[str, Any], ranges: dict[str, tuple[float, float]]) -
             raise refuse(f"Invalid '{field}': expected a value from {low} to {high}.", param=field)
 
 
+def check_lengths(body: dict[str, Any]) -> None:
+    """Of the words by which a client's user and cache are known."""
+    for field in ("safety_identifier", "prompt_cache_key"):
+        length = len(body.get(field) or "")
+        if length > 64:
+            raise refuse(
+                f"Invalid '{field}': string too long. Expected a string with maximum length 64, "
+                f"but got a string with length {length} instead.",
+                param=field,
+            )
+
+
 def _check_options(body: dict[str, Any]) -> None:
+    check_lengths(body)
     check_ranges(
         body,
         {

@@ -12,6 +12,7 @@ from tests.upstreams.dialect import Frame, Ids, Received, Signer, split_text
 from tests.upstreams.openai_chat import (
     check_bearer,
     check_image_url,
+    check_lengths,
     check_name,
     check_output_schema,
     check_parameters,
@@ -266,6 +267,7 @@ def _check_id(item: dict[str, Any], kind: str, at: int) -> None:
 def _check_options(body: dict[str, Any]) -> None:
     if not body.get("model"):
         raise refuse("Missing required parameter: 'model'.", param="model")
+    check_lengths(body)
     check_ranges(body, {"temperature": (0, 2), "top_p": (0, 1), "max_output_tokens": (16, 1 << 20)})
     for field in ("previous_response_id", "conversation"):
         if body.get(field) is not None:

@@ -106,6 +106,8 @@ BAD: dict[str, dict[str, dict[str, Any]]] = {
         "out of range": {"temperature": 3},
         "both limits": {"max_tokens": 9, "max_completion_tokens": 9},
         "no messages": {"messages": []},
+        "long user": {"safety_identifier": "u" * 65},
+        "long cache key": {"prompt_cache_key": "k" * 65},
         "long call id": said(
             {**CALLS, "tool_calls": [CALL | {"id": "c" * 41}]}, RESULT | {"tool_call_id": "c" * 41}
         ),

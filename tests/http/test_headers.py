@@ -1,4 +1,4 @@
-"""Which of a client's headers a provider gets: those that its format's table names, no other."""
+"""Which of a client's headers a provider gets, and how a client hears what its provider did not."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from tests.chat import answer
 from tests.running import running
 from tests.scripted import scripted_upstream
+from tests.upstreams import server
 
 MESSAGE = {
     "id": "msg_1",
@@ -68,3 +69,24 @@ async def test_a_translated_body_takes_no_header_along(tmp_path: Path) -> None:
         reply = await gateway.client.post("/v1/chat/completions", json=CHAT, headers=SENT)
         assert reply.status_code == 200, reply.text
         assert "anthropic-beta" not in upstream.requests[0].headers
+
+
+async def test_what_was_dropped_is_told_in_the_answers_head(tmp_path: Path) -> None:
+    async with (
+        scripted_upstream([answer(200, MESSAGE)]) as upstream,
+        running(tmp_path, config(upstream.url)) as gateway,
+    ):
+        ask = {**CHAT, "seed": 7}
+        reply = await gateway.client.post("/v1/chat/completions", json=ask)
+        assert reply.headers["x-omniroute-dropped"] == "seed"
+
+
+async def test_a_stream_tells_what_was_dropped_too(tmp_path: Path) -> None:
+    async with (
+        server.running("anthropic") as upstream,
+        running(tmp_path, config(upstream.url)) as gateway,
+    ):
+        ask = {**CHAT, "model": "up/text", "seed": 7, "stream": True}
+        reply = await gateway.client.post("/v1/chat/completions", json=ask)
+        assert "Hello" in reply.text
+        assert reply.headers["x-omniroute-dropped"] == "seed"
