@@ -312,7 +312,14 @@ class ExactCache(Struct, frozen=True, kw_only=True):
 class SemanticCache(Struct, frozen=True, kw_only=True):
     enabled: bool = False
     embedding_model: str = ""
+    """A model, alias or combo; empty where none is named."""
     threshold: float = 0.95
+    """Least cosine similarity of two questions with the same answer."""
+    timeout_s: float = 2.0
+    ttl_s: float = 3600.0
+    max_entries: int = 1000
+    max_bytes: int = 64 << 20
+    persist: bool = True
 
 
 class Cache(Struct, frozen=True, kw_only=True):

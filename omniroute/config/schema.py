@@ -29,7 +29,6 @@ LATER: Final[frozenset[tuple[str, ...]]] = frozenset(
     {
         ("auth", "dashboard", "password_hash"),
         ("auth", "dashboard", "session_ttl"),
-        ("cache", "semantic"),
         ("evals",),
         ("git",),
         ("management",),

@@ -153,6 +153,9 @@ def _pointers(facts: Facts) -> Iterator[tuple[str, str, Path]]:
     for budget in facts.config.budgets.values():
         if budget.degrade_to is not None:
             yield f'budget "{budget.id}"', budget.degrade_to, ("budgets", budget.id, "degrade_to")
+    model = facts.config.cache.semantic.embedding_model
+    if model:
+        yield "the semantic cache", model, ("cache", "semantic", "embedding_model")
 
 
 def _is_declared(facts: Facts, name: str) -> bool:

@@ -14,6 +14,7 @@ from omniroute.config.diagnostics import Diagnostic
 from omniroute.config.lint import (
     access,
     addresses,
+    caching,
     combos,
     governance,
     providers,
@@ -77,6 +78,8 @@ RULES: Final[tuple[Rule, ...]] = (
     governance.webhook_never_called,
     governance.bad_webhook_url,
     governance.test_names_nothing,
+    caching.semantic_without_model,
+    caching.embeds_with_another_kind,
     timing.zero_timeout,
     timing.timeouts_do_not_fit,
     secrets.recognised_secret,

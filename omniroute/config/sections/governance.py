@@ -15,6 +15,7 @@ from omniroute.config.model import (
     KeyRateLimit,
     Policy,
     Ref,
+    SemanticCache,
     SystemPrompt,
     ThinkingBudget,
 )
@@ -113,6 +114,8 @@ def build_thinking_budget(view: View) -> ThinkingBudget:
 def build_cache(view: View) -> Cache:
     default = ExactCache()
     exact = view.view("exact")
+    alike = SemanticCache()
+    semantic = view.view("semantic")
     return Cache(
         exact=ExactCache(
             enabled=exact.boolean("enabled", default=default.enabled),
@@ -120,6 +123,16 @@ def build_cache(view: View) -> Cache:
             max_entries=exact.integer("max_entries", default.max_entries),
             max_bytes=exact.size_bytes("max_bytes", default.max_bytes),
             persist=exact.boolean("persist", default=default.persist),
+        ),
+        semantic=SemanticCache(
+            enabled=semantic.boolean("enabled", default=alike.enabled),
+            embedding_model=semantic.text("embedding_model", alike.embedding_model),
+            threshold=semantic.number("threshold", alike.threshold),
+            timeout_s=semantic.duration_s("timeout", alike.timeout_s),
+            ttl_s=semantic.duration_s("ttl", alike.ttl_s),
+            max_entries=semantic.integer("max_entries", alike.max_entries),
+            max_bytes=semantic.size_bytes("max_bytes", alike.max_bytes),
+            persist=semantic.boolean("persist", default=alike.persist),
         ),
         scope=cast("Any", view.text("scope", "key")),
     )
