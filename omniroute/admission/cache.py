@@ -1,4 +1,4 @@
-"""The exact cache: which answers may be kept, for whom, and under which signature.
+"""The cache: which answers may be kept, for whom, and under which signature or group.
 
 Nothing is ever served across a scope: the scope is a part of the signature, so two tenants that ask
 the same question have two entries.
@@ -14,12 +14,16 @@ import msgspec
 import orjson
 
 from omniroute.admission.values import Admit, Caller
-from omniroute.config.model import ExactCache, ModelKind
+from omniroute.config.model import ExactCache, ModelKind, SemanticCache
 from omniroute.state.store import Space
 
 NO_CACHE_HEADER: Final = "x-omniroute-no-cache"
 _DELIVERY: Final = frozenset(("stream", "stream_options"))  # how an answer comes, not what it is
 _MEANING_HEADERS: Final = ("anthropic-version", "anthropic-beta", "openai-beta")
+
+
+WHOLE: Final = "whole"
+"""The delivery of an answer that is not streamed."""
 
 
 class Cached(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,15 +35,35 @@ class Cached(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     input_tokens: int | None = None
     output_tokens: int | None = None
+    delivery: str = WHOLE
+    """As `delivery_of` names it."""
 
 
+class Meant(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer with the question that it belongs to."""
+
+    vector: bytes
+    """Little-endian 32-bit floats."""
+    answer: Cached
+
+
+encode_meant: Final = msgspec.msgpack.Encoder().encode
+decode_meant: Final = msgspec.msgpack.Decoder(Meant).decode
 encode_cached: Final = msgspec.msgpack.Encoder().encode
 decode_cached: Final = msgspec.msgpack.Decoder(Cached).decode
 
 
 def cache_space(settings: ExactCache) -> Space:
+    return _space("cache", settings)
+
+
+def semantic_space(settings: SemanticCache) -> Space:
+    return _space("semantic", settings)
+
+
+def _space(name: str, settings: ExactCache | SemanticCache) -> Space:
     return Space(
-        name="cache",
+        name=name,
         max_entries=settings.max_entries,
         max_bytes=settings.max_bytes,
         persist=settings.persist,
@@ -64,11 +88,19 @@ def may_use_cache(
     """Whether this request may be answered from the cache, and its answer kept.
 
     Only what is meant to come out the same twice: temperature 0, an embedding, or what a policy
-    opted in. A policy's no and the client's own header win over everything.
+    opted in, which a stream always needs. A policy's no and the client's own header win over
+    everything.
     """
-    if no_cache or stream or admit.cache is False or kind in ("image", "transcription"):
+    if no_cache or admit.cache is False or kind in ("image", "transcription"):
         return False
-    return admit.cache is True or kind == "embedding" or temperature == 0
+    return admit.cache is True or (not stream and (kind == "embedding" or temperature == 0))
+
+
+def delivery_of(body: Mapping[str, object], *, stream: bool, framing: str | None) -> str:
+    """How an answer comes; equal when the bytes of one may be given for the other."""
+    if not stream:
+        return WHOLE
+    return orjson.dumps(("stream", body.get("stream_options"), framing)).decode()
 
 
 def signature(
@@ -85,13 +117,39 @@ def signature(
     delivered is left out, everything else counts.
     """
     asked = {name: value for name, value in body.items() if name not in _DELIVERY}
-    parts = (
-        scope,
-        path,
-        admit.model,
-        [headers.get(name, "") for name in _MEANING_HEADERS],
-        dict(admit.set_fields),
-        asked,
-    )
-    text = orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)
-    return hashlib.sha256(text).hexdigest()
+    return _digest((*_around(scope, admit, path, headers), asked))
+
+
+def group_of(
+    scope: str,
+    admit: Admit,
+    *,
+    path: str,
+    headers: Mapping[str, str],
+    embedding_model: str,
+    frame: tuple[object, ...],
+) -> str:
+    """One text per group of questions that may share an answer when they mean the same.
+
+    `frame` is the question without its last text. Vectors of two models cannot be compared.
+    """
+    return _digest((*_around(scope, admit, path, headers), embedding_model, frame))
+
+
+def meant_name(group: str, text: str) -> str:
+    """Under which the answer to `text` is kept; `group_of_name` gives the group back."""
+    return f"{group}:{hashlib.sha256(text.encode(errors='replace')).hexdigest()}"
+
+
+def group_of_name(name: str) -> str:
+    return name.partition(":")[0]
+
+
+def _around(scope: str, admit: Admit, path: str, headers: Mapping[str, str]) -> tuple[object, ...]:
+    meaning = [headers.get(name, "") for name in _MEANING_HEADERS]
+    return (scope, path, admit.model, meaning, dict(admit.set_fields))
+
+
+def _digest(parts: tuple[object, ...]) -> str:
+    """Raises orjson.JSONEncodeError for what is nested too deeply to be written."""
+    return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()

@@ -14,15 +14,14 @@ from omniroute.admission.idempotency import (
     refuse_mismatch,
 )
 from omniroute.admission.values import Caller, Refuse
-from omniroute.gateway.call import Inbound, Opener, Sink, Whole
+from omniroute.gateway.call import Inbound, Opener, Whole
+from omniroute.gateway.recording import MAX_RECORDED_BYTES, Recorded, Recorder
 from omniroute.gateway.services import Services
 from omniroute.gateway.snapshot import Snapshot
 from omniroute.gateway.trace import Trace
 from omniroute.state.store import Fresh, Mismatch, Repeat
 
 HEADER: Final = "X-OmniRoute-Idempotent"
-MAX_ANSWER_BYTES: Final = 4 << 20
-"""A longer answer is not repeated; its repeat is a request of its own."""
 
 
 class Repeats:
@@ -82,14 +81,15 @@ class Repeats:
         opener: Opener,
         ask: Callable[[Opener], Awaitable[Whole | None]],
     ) -> Whole | None:
-        recorder = _Recorder(opener)
+        recorder = Recorder(opener)
         answer: Answer | None = None
         try:
             whole = await ask(recorder.open)
             if whole is not None:
                 answer = _answer_of(whole)
             elif trace.error_class is None:  # a stream can end well and still tell of a failure
-                answer = recorder.answer()
+                recorded = recorder.recorded()
+                answer = None if recorded is None else _answer_of(recorded)
             return whole
         finally:
             await self._services.store.finish(
@@ -117,8 +117,8 @@ class Repeats:
         return self._services.clock.now().timestamp()
 
 
-def _answer_of(whole: Whole) -> Answer | None:
-    if len(whole.body) > MAX_ANSWER_BYTES:
+def _answer_of(whole: Whole | Recorded) -> Answer | None:
+    if len(whole.body) > MAX_RECORDED_BYTES:
         return None
     return Answer(
         status=whole.status,
@@ -126,43 +126,3 @@ def _answer_of(whole: Whole) -> Answer | None:
         body=whole.body,
         headers=whole.headers,
     )
-
-
-class _Recorder:
-    """Opens the client's stream and keeps what goes through it, up to a bound."""
-
-    def __init__(self, opener: Opener) -> None:
-        self._opener = opener
-        self._head: tuple[int, dict[str, str], str] | None = None
-        self._sink: Sink | None = None
-        self._data = bytearray()
-        self._ended = False
-
-    async def open(self, status: int, headers: dict[str, str], content_type: str) -> Sink:
-        self._sink = await self._opener(status, headers, content_type)
-        self._head = (status, headers, content_type)
-        return self
-
-    async def send(self, data: bytes) -> None:
-        if len(self._data) <= MAX_ANSWER_BYTES:
-            self._data += data
-        if self._sink is not None:
-            await self._sink.send(data)
-
-    async def end(self) -> None:
-        self._ended = True
-        if self._sink is not None:
-            await self._sink.end()
-
-    def abort(self) -> None:
-        if self._sink is not None:
-            self._sink.abort()
-
-    def answer(self) -> Answer | None:
-        """What went out, when it went out to its end and is not too long."""
-        if self._head is None or not self._ended or len(self._data) > MAX_ANSWER_BYTES:
-            return None
-        status, headers, content_type = self._head
-        return Answer(
-            status=status, content_type=content_type, body=bytes(self._data), headers=headers
-        )

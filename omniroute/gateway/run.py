@@ -70,18 +70,20 @@ class Run:
             understood.facts,
             understood.body,
         )
-        hit = await kept.find() if kept is not None else None
-        if hit is not None:
-            flight.write()
-            await keep(flight, understood.continued, hit.body)
-            return hit
+        if kept is not None:
+            hit = await kept.find()
+            if hit is not None:
+                flight.write()
+                await keep(flight, understood.continued, kept.whole())
+                return hit
+            opener = kept.record(opener)
         claims = Claims.of(flight.services, flight.snapshot.admission, admitted)
         try:
             answer = await self._ask_providers(understood, admitted, claims, opener)
         finally:
             if claims is not None:
                 await settle(flight, claims)
-        if kept is not None and answer is not None:
+        if kept is not None:
             await kept.keep(answer)
         return answer
 

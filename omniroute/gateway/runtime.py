@@ -19,6 +19,7 @@ from omniroute.base.tasks import Supervisor
 from omniroute.base.units import NANO
 from omniroute.config.model import Role
 from omniroute.gateway.boot import Loaded, Options
+from omniroute.gateway.meanings import Meanings
 from omniroute.gateway.meters import Meters
 from omniroute.gateway.pipeline import Pipeline
 from omniroute.gateway.reload import Reloader
@@ -60,12 +61,14 @@ class Runtime:
         self.meters = Meters()
         self.meters.adopt(first.snapshot.index)
         self.store = store
+        self.meanings = Meanings()
         self.pipeline = Pipeline(
             current=lambda: self.snapshot,
             services=Services(
                 transports=self.transports,
                 live=self.live,
                 store=store,
+                meanings=self.meanings,
                 append=self._append,
                 notify=self._notify,
                 clock=clock,

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from omniroute.admission.budget import BudgetEvent
 from omniroute.base.clock import Clock
+from omniroute.gateway.meanings import Meanings
 from omniroute.ledger.record import RequestRecord
 from omniroute.routing.live import LiveState
 from omniroute.state.store import Store
@@ -25,5 +26,6 @@ class Services(Struct, kw_only=True, eq=False):
     """Writes a record; False when it had to be dropped."""
     notify: Callable[[BudgetEvent], None]
     """Hears of every warning threshold that spend has crossed; never waits."""
+    meanings: Meanings
     clock: Clock
     rng: random.Random

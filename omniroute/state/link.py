@@ -26,7 +26,7 @@ from omniroute.errors import StateError
 
 TIMEOUT_S: Final = 2.0  # a script takes far below a millisecond; this long means it is gone
 RETRY_S: Final = 0.5
-_SCRIPTS: Final = ("take", "settle", "renew", "get", "put", "delete", "begin", "finish")
+_SCRIPTS: Final = ("take", "settle", "renew", "get", "peek", "put", "delete", "begin", "finish")
 _log = logging.getLogger("omniroute.state")
 
 

@@ -213,6 +213,14 @@ class MemoryStore:
     ) -> None:
         self._shelf(space).put(space, key, value, now_s + ttl_s)
 
+    async def names(self, space: Space, since_s: float) -> tuple[str, ...]:
+        return tuple(self._shelf(space).entries)
+
+    async def peek(self, space: Space, keys: tuple[str, ...], now_s: float) -> dict[str, bytes]:
+        shelf = self._shelf(space)
+        found = {key: shelf.peek(key, now_s) for key in keys}
+        return {key: value for key, value in found.items() if value is not None}
+
     async def delete(self, space: Space, key: str) -> None:
         self._shelf(space).delete(key)
 

@@ -26,6 +26,11 @@ class Shelf:
         self.hits += 1
         return entry[0]
 
+    def peek(self, key: str, now_s: float) -> bytes | None:
+        """The value without counting as its use."""
+        entry = self.entries.get(key)
+        return entry[0] if entry is not None and entry[1] > now_s else None
+
     def put(self, space: Space, key: str, value: bytes, expires_at_s: float) -> None:
         """A value that would not fit alone is not kept, and pushes nothing out."""
         self.delete(key)

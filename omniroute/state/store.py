@@ -166,6 +166,14 @@ class Store(Protocol):
         self, space: Space, key: str, value: bytes, *, ttl_s: float, now_s: float
     ) -> None: ...
 
+    async def names(self, space: Space, since_s: float) -> tuple[str, ...]:
+        """Keys of what was kept or used since then, and maybe of more; the order says nothing."""
+        ...
+
+    async def peek(self, space: Space, keys: tuple[str, ...], now_s: float) -> dict[str, bytes]:
+        """The values of those keys that are there; looking counts as no use of them."""
+        ...
+
     async def delete(self, space: Space, key: str) -> None: ...
 
     async def clear(self, space: Space) -> int:

@@ -40,6 +40,7 @@ from omniroute.state.store import (
 LEASE_S: Final = 60.0
 RENEW_S: Final = 15.0  # three may fail before a lease lapses
 FLUSH_S: Final = 1.0
+PEEK: Final = 50  # values looked at in one step; others wait for the server meanwhile
 MAX_LATE: Final = 10_000  # settlements kept while the store is away; beyond it the oldest are lost
 _LOCAL: Final = "local:"
 _NOTHING: Final = Taken(id="", claim=Claim(), at_s=0.0)
@@ -210,6 +211,27 @@ class ValkeyStore:
             )
         except StoreAwayError:
             _log.debug("not kept, the shared store is away")
+
+    async def names(self, space: Space, since_s: float) -> tuple[str, ...]:
+        index = self._space_keys(space)[0]
+        try:
+            found = await self._link.command("ZRANGEBYSCORE", index, since_s, "+inf")
+        except StoreAwayError:
+            return ()
+        return tuple(key.decode() for key in found)
+
+    async def peek(self, space: Space, keys: tuple[str, ...], now_s: float) -> dict[str, bytes]:
+        found = dict[str, bytes]()
+        try:
+            for start in range(0, len(keys), PEEK):
+                some = keys[start : start + PEEK]
+                values = await self._link.run(
+                    "peek", [self._value(space, key) for key in some], (now_s,)
+                )
+                found.update((key, value) for key, value in zip(some, values, strict=True) if value)
+        except StoreAwayError:
+            _log.debug("not looked at, the shared store is away")
+        return found
 
     async def delete(self, space: Space, key: str) -> None:
         await self._link.run("delete", self._space_keys(space), (self._value(space, ""), key))

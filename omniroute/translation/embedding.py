@@ -41,7 +41,11 @@ class TableEmbedder:
         except (orjson.JSONDecodeError, TranslationError) as error:
             raise UpstreamCutError("the embedding model's answer cannot be read") from error
         vector = found.get("vector")
-        if not is_array(vector) or not vector or not all(_is_number(value) for value in vector):
+        if (
+            not is_array(vector)
+            or not any(vector)
+            or not all(_is_number(value) for value in vector)
+        ):
             raise UpstreamCutError("the embedding model's answer holds no vector")
         return Embedded(
             vector=tuple(float(value) for value in vector), usage=hub.usage_of(found.get("usage"))

@@ -20,6 +20,13 @@ DELIVERY: Final = frozenset({"stream", "stream_options"})  # how an answer comes
 
 def question(format: Format, body: dict[str, Any]) -> Question | None:
     """See `ClientFormat.question`."""
+    try:
+        return _question(format, body)
+    except RecursionError:
+        return None
+
+
+def _question(format: Format, body: dict[str, Any]) -> Question | None:
     conversation = format.conversation
     if conversation is None:
         return None

@@ -43,7 +43,8 @@ def sign(scope: str = "key:ci", admit: Admit = ADMIT, **changes: Any) -> str:
         (True, {"temperature": 1}, True),
         (False, {"temperature": 0}, False),
         (True, {"no_cache": True}, False),
-        (True, {"stream": True}, False),
+        (True, {"stream": True}, True),
+        (None, {"stream": True, "temperature": 0}, False),
     ],
 )
 def test_what_may_be_cached(opted: bool | None, asked: dict[str, Any], *, expected: bool) -> None:
