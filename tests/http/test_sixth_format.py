@@ -107,7 +107,7 @@ async def test_a_tool_loop(client: Any, cohere: ScriptedUpstream) -> None:
     messages: Any = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]
     wish: Any = {"model": "cohere/command-a-03-2025", "tools": TOOLS, "temperature": 0.5}
     told = await client.chat.completions.create(messages=messages, **wish)
-    (call,) = told.choices[0].message.tool_calls or ()
+    (call,) = told.choices[0].message.tool_calls
     assert told.choices[0].finish_reason == "tool_calls"
     assert told.usage is not None
     assert (told.usage.prompt_tokens, told.usage.completion_tokens) == (20, 9)
