@@ -208,3 +208,15 @@ async def test_when_the_first_one_fails_one_of_the_waiting_goes_on(store: Store)
         await asyncio.sleep(0)
         await store.finish("k|name", first.token, None, window_s=5, now_s=NOW_S)
     assert sum(task.result() for task in waiting) == 1
+
+
+async def test_looking_at_kept_values_is_no_use_of_them(store: Store) -> None:
+    for number, key in enumerate("abc"):
+        await store.put(SPACE, key, key.encode(), ttl_s=10 + number, now_s=NOW_S + number)
+    assert {"b", "c"} <= set(await store.names(SPACE, NOW_S + 1))
+    assert await store.peek(SPACE, ("a", "b", "x"), NOW_S + 3) == {"a": b"a", "b": b"b"}
+    assert await store.peek(SPACE, ("a", "b"), NOW_S + 10.5) == {"b": b"b"}
+    stats = await store.stats(SPACE)
+    assert (stats.hits, stats.misses) == (0, 0)
+    await store.put(SPACE, "d", b"d", ttl_s=10, now_s=NOW_S + 4)
+    assert await store.peek(SPACE, ("a", "b"), NOW_S + 4) == {"b": b"b"}
