@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from omniroute.admission.cache import cache_space
+from omniroute.admission.cache import cache_space, semantic_space
 from omniroute.gateway.runtime import Runtime
 
 
@@ -56,7 +56,9 @@ async def stats(runtime: Runtime) -> dict[str, Any]:
 
 async def clear(runtime: Runtime) -> int:
     """Forget every kept answer; how many there were."""
-    return await runtime.store.clear(cache_space(runtime.snapshot.config.cache.exact))
+    settings = runtime.snapshot.config.cache
+    equal = await runtime.store.clear(cache_space(settings.exact))
+    return equal + await runtime.store.clear(semantic_space(settings.semantic))
 
 
 def _share(hits: int, misses: int) -> float:
