@@ -37,7 +37,8 @@ from omniroute.upstream.pool import TransportPool
 _log = logging.getLogger("omniroute.runtime")
 
 DRAIN_EVERY_S: Final = 1.0
-"""How old a row is at most when it can be queried, while nobody holds the database."""
+"""How old a quiet gateway's rows are at most when they can be queried, while nobody holds the
+database; a busy one's are a few seconds old."""
 DRAIN_PATIENCE_S: Final = 5.0
 """At the end, how long to wait for somebody who holds the database; the spool keeps the rest."""
 
