@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,9 @@ from hypothesis import settings
 
 # A busy machine is not a failure; what is too slow is measured in benchmarks/.
 settings.register_profile("omniroute", deadline=None)
-settings.load_profile("omniroute")
+# HYPOTHESIS_PROFILE=ci looks longer: for a run that nobody waits for.
+settings.register_profile("ci", deadline=None, max_examples=1000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "omniroute"))
 
 GOLDEN = Path(__file__).parent / "golden"
 
