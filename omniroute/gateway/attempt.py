@@ -88,14 +88,7 @@ async def attempt(ask: Ask, transport: Transport) -> Answered | Begun:
     outbound = ask.pair.request(ask.body, ask.raw, ask.target)
     loop = asyncio.get_running_loop()
     began = loop.time()
-    declared, forwarded = _headers(ask)
-    request = UpstreamRequest(
-        method="POST",
-        url=_url(ask.outlet, outbound),
-        headers=outbound.headers + declared,
-        own=(("x-request-id", ask.request_id), *forwarded),
-        body=outbound.body,
-    )
+    request = request_of(ask, outbound)
     outlet = ask.outlet
     bounds = Bounds(
         connect_s=outlet.connect_s,
@@ -163,6 +156,18 @@ async def _receive(
         headers=exchange.headers,
         first_byte_ms=first_byte_ms,
         dropped=outbound.dropped,
+    )
+
+
+def request_of(ask: Ask, outbound: Outbound) -> UpstreamRequest:
+    """What goes to the provider: the outlet's address and credential around a body."""
+    declared, forwarded = _headers(ask)
+    return UpstreamRequest(
+        method="POST",
+        url=_url(ask.outlet, outbound),
+        headers=outbound.headers + declared,
+        own=(("x-request-id", ask.request_id), *forwarded),
+        body=outbound.body,
     )
 
 

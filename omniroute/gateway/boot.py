@@ -55,11 +55,9 @@ class RejectedError(ConfigError):
         self.watched = watched
 
 
-def load(options: Options, before: Loaded | None = None) -> Loaded:
+def load(options: Options) -> Loaded:
     """Read, check and compile. Raises RejectedError. Blocks: off the loop while serving."""
-    inspected = inspect(
-        options.files, Disk(), before=before.inspected if before is not None else None
-    )
+    inspected = inspect(options.files, Disk())
     checked, formats = inspected.checked, inspected.formats
     watched = _watched(options, inspected)
     if checked.config is None or formats is None:

@@ -54,7 +54,7 @@ async def first_answer(
                         # Our own budget: the provider's health has nothing to do with it.
                         attempts.refused(spent, flight.now_s())
                         continue
-                ask = await _ask(flight, understood, reserved.admit, candidate)
+                ask = await ask_of(flight, understood, reserved.admit, candidate)
                 answer = await _try(flight, candidate, number, ask)
                 now_s = flight.now_s()
                 match answer:
@@ -69,7 +69,9 @@ async def first_answer(
                 return Won(answer=answer, candidate=candidate, number=number, passed=passed)
 
 
-async def _ask(flight: InFlight, understood: Understood, admit: Admit, candidate: Candidate) -> Ask:
+async def ask_of(
+    flight: InFlight, understood: Understood, admit: Admit, candidate: Candidate
+) -> Ask:
     """The attempt as a value, with what this key's earlier answers left behind."""
     snapshot, inbound, trace = flight.snapshot, flight.inbound, flight.trace
     outlet = snapshot.outlets[candidate.connection_key]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -26,19 +27,13 @@ class Inspected(Struct, frozen=True, kw_only=True):
     tables: Mapping[str, str]
 
 
-def inspect(
-    files: tuple[str, ...], reader: Reader, *, before: Inspected | None = None
-) -> Inspected:
+def inspect(files: tuple[str, ...], reader: Reader) -> Inspected:
     """Check `files` and the tables beside the first of them. Blocks.
 
-    `before` is what was found last: tables that have not changed are not compiled again. Raises
-    ConfigError when a table cannot be read.
+    Raises ConfigError when a table cannot be read.
     """
     tables = read_tables(*((user_folder(files),) if files else ()))
-    problems: tuple[Diagnostic, ...] = ()
-    formats = before.formats if before is not None and before.tables == tables else None
-    if formats is None:
-        formats, problems = _compile(tables)
+    formats, problems = _compile(tuple(tables.items()))
     checked = check(
         files,
         reader=reader,
@@ -56,9 +51,11 @@ def inspect(
     return Inspected(checked=checked, formats=formats, tables=tables)
 
 
-def _compile(tables: Mapping[str, str]) -> tuple[Formats | None, tuple[Diagnostic, ...]]:
+@lru_cache(maxsize=2)
+def _compile(tables: tuple[tuple[str, str], ...]) -> tuple[Formats | None, tuple[Diagnostic, ...]]:
+    """Compiling takes half a second; a reload seldom changes a table."""
     try:
-        return load_formats(tables), ()
+        return load_formats(dict(tables)), ()
     except TableError as error:
         found = [item for item in error.diagnostics if isinstance(item, Diagnostic)]
         return None, tuple(found)

@@ -8,6 +8,8 @@ from typing import Final
 
 from omniroute.errors import RequestError
 from omniroute.gateway.call import Inbound, Opener, Whole
+from omniroute.gateway.counting import Counted, count
+from omniroute.gateway.inflight import InFlight
 from omniroute.gateway.run import Run
 from omniroute.gateway.services import Services
 from omniroute.gateway.snapshot import Snapshot
@@ -44,9 +46,6 @@ class Pipeline:
             self.in_flight -= 1
             run.write()
 
-    def count(self, inbound: Inbound) -> int:
-        """Tokens of a request's input, estimated here. Raises RequestError as `run` does.
-
-        Nothing is sent and nothing is recorded: counting is free.
-        """
-        return Run(self._services, self._current(), inbound).count()
+    async def count(self, inbound: Inbound) -> Counted:
+        """Tokens of a request's input. Raises RequestError as `run` does."""
+        return await count(InFlight(self._services, self._current(), inbound))

@@ -53,7 +53,6 @@ class Reloader:
         self._options = options
         self._activate = activate
         self._clock = clock
-        self._last = first
         self._watched = first.watched
         self.files = first.checked.files
         """The configuration files of what is being served."""
@@ -76,7 +75,7 @@ class Reloader:
             now = self._clock.now()
             old = self.status
             try:
-                loaded = await asyncio.to_thread(load, self._options, self._last)
+                loaded = await asyncio.to_thread(load, self._options)
             except ConfigError as error:
                 self.status = self._failed(old, error, now)
                 if isinstance(error, RejectedError):
@@ -84,7 +83,6 @@ class Reloader:
                 return self.status
             self._follow(loaded.watched)
             self.files = loaded.checked.files
-            self._last = loaded
             digest = loaded.snapshot.digest
             # Asked for by a person, secrets may have changed although the files have not.
             same = digest == old.digest and reason == WATCHED

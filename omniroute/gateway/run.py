@@ -37,12 +37,6 @@ class Run:
         """Append the record, once."""
         self._flight.write()
 
-    def count(self) -> int:
-        """The input's tokens, for callers that might send it."""
-        understood = understand(self._flight, count=True)
-        admit(self._flight, understood.asked)
-        return understood.input_tokens
-
     async def answer(self, opener: Opener) -> Whole | None:
         """The answer; None when it went out through a sink of `opener`."""
         flight = self._flight

@@ -16,15 +16,15 @@ from omniroute.http.respond import whole
 from omniroute.http.routes import Route, Surface
 
 HEADER: Final = "X-OmniRoute-Token-Count"
-"""Who counted: `estimate` is this gateway."""
+"""Who counted: a provider's id, or `estimate` for this gateway."""
 
 
 async def counted(
     runtime: Runtime, inbound: Inbound, render: Callable[[int], bytes]
 ) -> HTTPResponse:
     """The count of a request in a client's format. Raises RequestError."""
-    tokens = runtime.pipeline.count(inbound)
-    return whole(200, {HEADER: "estimate"}, render(tokens))
+    answer = await runtime.pipeline.count(inbound)
+    return whole(200, {HEADER: answer.by or "estimate"}, render(answer.tokens))
 
 
 async def _count_messages(runtime: Runtime, asked: Asked) -> HTTPResponse:

@@ -142,8 +142,9 @@ class _Build:
                 self.add((section, direction), template)
         self.add(("response", "decode"), self._answer_facts(), "response.read")
         self.add(("request", "decode"), self._said(), "request.said")
-        for direction in ("encode", "decode") if table.section("embedding") is not None else ():
-            self.add(("embedding", direction), table.section("embedding", direction) or {})
+        for section in ("embedding", "count"):
+            for direction in ("encode", "decode") if table.section(section) is not None else ():
+                self.add((section, direction), table.section(section, direction) or {})
         self.add(("facts",), table.section("facts") or {})
         self.add(("stream", "start"), table.section("stream", "start") or {})
         template = table.section("stream", "decode")

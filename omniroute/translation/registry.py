@@ -13,6 +13,7 @@ from omniroute.config.diagnostics import Diagnostic, sort_diagnostics
 from omniroute.errors import TableError, TranslationError
 from omniroute.expr.functions import type_name
 from omniroute.translation.continuing import continuing_of
+from omniroute.translation.counting import TableCounter
 from omniroute.translation.embedding import TableEmbedder
 from omniroute.translation.format import Format, compile_table
 from omniroute.translation.pair import FormatPair, run
@@ -23,6 +24,7 @@ from omniroute.translation.values import (
     About,
     ClientFormat,
     Continuing,
+    Counter,
     Embedder,
     Facts,
     Failure,
@@ -90,6 +92,10 @@ class FormatSet:
     def embedder(self, upstream: str) -> Embedder | None:
         format = self._formats[upstream]
         return TableEmbedder(format) if format.table.mapping("embedding") else None
+
+    def counter(self, upstream: str) -> Counter | None:
+        format = self._formats[upstream]
+        return TableCounter(format) if format.table.mapping("count") else None
 
     def auth_headers(self, upstream: str, key: str) -> tuple[tuple[str, str], ...]:
         auth = self._formats[upstream].table.mapping("auth")

@@ -18,7 +18,16 @@ SECTIONS: Final = frozenset(
     {
         *("format", "title", "docs", "paths", "query", "headers", "forwards", "auth", "framing"),
         *("maps", "mappings", "facts", "set", "known", "unsupported", "forgets"),
-        *("request", "response", "errors", "stream", "passthrough", "continuing", "embedding"),
+        *(
+            "request",
+            "response",
+            "errors",
+            "stream",
+            "passthrough",
+            "continuing",
+            "embedding",
+            "count",
+        ),
     }
 )
 NEEDED: Final = ("format", "paths", "framing", "request", "response", "errors", "stream")
@@ -41,6 +50,7 @@ INNER: Final[Mapping[str, frozenset[str]]] = {
     ),
     "passthrough": frozenset({"ask", "extra"}),
     "embedding": frozenset({"path", "encode", "decode"}),
+    "count": frozenset({"path", "encode", "decode"}),
     "passthrough.extra": frozenset({"unless", "frame", "fields"}),
     "continuing": frozenset({"field", "note", "input", "items", "output", "keep", "whole"}),
 }
@@ -50,6 +60,7 @@ _NEEDED_INNER: Final[Mapping[str, tuple[str, ...]]] = {
     "passthrough.extra": ("unless",),
     "continuing": ("field", "note", "input", "items", "output", "keep", "whole"),
     "embedding": ("path",),
+    "count": ("path",),
 }
 _LISTS: Final = (("known",), ("forwards",), ("forgets",), ("passthrough", "extra", "fields"))
 TEXT_MAPS: Final = ("headers", "query")

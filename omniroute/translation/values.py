@@ -276,6 +276,18 @@ class About(Struct, frozen=True, kw_only=True):
     """Hub fields that make a request impossible."""
 
 
+class Counter(Protocol):
+    """How the providers of one format are asked how many tokens a request has."""
+
+    def request(self, body: bytes, model: str) -> Outbound:
+        """`body` is the request as the provider would get it. Raises TranslationError."""
+        ...
+
+    def reply(self, body: bytes) -> int:
+        """Raises UpstreamCutError when there is no count in it."""
+        ...
+
+
 class Formats(Protocol):
     """The compiled tables of one snapshot."""
 
@@ -291,6 +303,10 @@ class Formats(Protocol):
 
     def embedder(self, upstream: str) -> Embedder | None:
         """None for a format whose table does not say how to ask for an embedding."""
+        ...
+
+    def counter(self, upstream: str) -> Counter | None:
+        """None for a format whose providers cannot be asked to count."""
         ...
 
     def auth_headers(self, upstream: str, key: str) -> tuple[tuple[str, str], ...]:

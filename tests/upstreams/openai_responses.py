@@ -6,6 +6,7 @@ import itertools
 from typing import Any, Final
 
 import orjson
+from openai.types.responses.input_token_count_params import InputTokenCountParams
 from openai.types.responses.response_create_params import ResponseCreateParams
 
 from tests.upstreams.dialect import Frame, Ids, Received, Signer, split_text
@@ -35,10 +36,18 @@ from tests.upstreams.seen import Item, Seen, canonical, check_media, fields, mem
 from tests.upstreams.typed import BadBodyError, Checker
 
 _PARAMS: Final = Checker(ResponseCreateParams)
+_COUNT_PARAMS: Final = Checker(InputTokenCountParams)
 _CREATED: Final = 1_764_000_000
 _PREFIXES: Final = {"message": "msg_", "function_call": "fc_", "reasoning": "rs_"}
 _NEEDS_REASONING: Final = "fc_after_rs_"
 """Marks a call that was made while reasoning: the reasoning must stand before it."""
+
+
+def _checked(params: Checker, request: Received) -> None:
+    try:
+        params.check(request.raw)
+    except BadBodyError as error:
+        raise refuse(f"Invalid '{error.param}': {error.message}", param=error.param) from None
 
 
 class OpenaiResponses:
@@ -55,15 +64,15 @@ class OpenaiResponses:
         check_bearer(request)
 
     def answer_other(self, request: Received) -> dict[str, Any] | None:
+        if request.path == "/v1/responses/input_tokens":
+            _checked(_COUNT_PARAMS, request)
+            return {"object": "response.input_tokens", "input_tokens": 14}
         check_path(request, "/v1/responses")
         return None
 
     def read(self, request: Received) -> Seen:
         body = request.body
-        try:
-            _PARAMS.check(request.raw)
-        except BadBodyError as error:
-            raise refuse(f"Invalid '{error.param}': {error.message}", param=error.param) from None
+        _checked(_PARAMS, request)
         _check_options(body)
         given = members(body.get("input"))
         if isinstance(given, str):

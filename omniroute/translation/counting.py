@@ -1,0 +1,42 @@
+"""Asking a provider how many tokens a request has, as a table's `count` section says."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+import orjson
+
+from omniroute.errors import TranslationError, UpstreamCutError
+from omniroute.translation.format import Format
+from omniroute.translation.pair import render, run, run_object
+from omniroute.translation.values import Outbound
+
+
+class TableCounter:
+    """See `omniroute.translation.values.Counter`."""
+
+    def __init__(self, format: Format) -> None:
+        table = format.table
+        self._path: str = table.sections["count"]["path"]
+        headers = {"content-type": "application/json", **table.mapping("headers")}
+        self._headers = tuple((name, str(value)) for name, value in headers.items())
+        self._encode = format.functions["count.encode"]
+        self._decode = format.functions["count.decode"]
+
+    def request(self, body: bytes, model: str) -> Outbound:
+        asked = run(self._encode, orjson.loads(body), {"dropped": [], "model": model})
+        return Outbound(
+            path=self._path.replace("{model}", quote(model, safe="/:@")),
+            headers=self._headers,
+            body=render(asked),
+        )
+
+    def reply(self, body: bytes) -> int:
+        try:
+            found = run_object(self._decode, orjson.loads(body), {"dropped": []})
+        except (orjson.JSONDecodeError, TranslationError) as error:
+            raise UpstreamCutError("the provider's count cannot be read") from error
+        tokens = found.get("tokens")
+        if type(tokens) is not int or tokens < 0:
+            raise UpstreamCutError("the provider's answer holds no count")
+        return tokens
