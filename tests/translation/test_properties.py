@@ -218,15 +218,24 @@ def conversations(draw: st.DrawFn) -> dict[str, Any]:
 @given(hub=conversations())
 def test_a_request_comes_back_as_it_was(name: str, hub: dict[str, Any]) -> None:
     functions = compiled(name).functions
+    for row in compiled(name).unsupported:
+        parent, _, last = row.field.rpartition(".")
+        if row.when is None and parent in hub:
+            hub[parent].pop(last, None)
     body = functions["request.encode"](hub, _context())
     back = functions["request.decode"](orjson.loads(orjson.dumps(body)), _context())
     assert _normal({"model": "m", **back}) == _normal(hub)
 
 
 def _normal(hub: dict[str, Any]) -> dict[str, Any]:
-    """What a tool said in one text, as some formats have no more than that."""
+    """What a tool said in one text, as some formats have no more than that; defaults unsaid."""
+    for tool in hub.get("tools", ()):
+        if tool.get("strict") is False:
+            del tool["strict"]
     for message in hub["messages"]:
         for block in message["blocks"]:
+            if block.get("detail") == "auto":
+                del block["detail"]
             if block["type"] == "tool_result":
                 texts = [part["text"] for part in block["content"]]
                 block["content"] = [_text("".join(texts))]
