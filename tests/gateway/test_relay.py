@@ -137,8 +137,9 @@ class Pinging:
 
     async def read(self) -> bytes:
         self.reads += 1
-        events = [{"type": "ping"}] if self.reads > 1 else [{"type": "message_start"}]
-        return upstream_bytes("anthropic", events)
+        assert self.reads < 9, "held for ever"
+        start = {"type": "message_start", "message": {"id": "m1", "model": "x"}}
+        return upstream_bytes("anthropic", [{"type": "ping"} if self.reads > 1 else start])
 
     async def close(self) -> None:
         """Nothing is open."""
