@@ -158,18 +158,33 @@ def test_the_system_prompt_of_another_place_is_in_the_frame() -> None:
     assert ask(say("a", system="s"), ANTHROPIC).frame != plain.frame
 
 
-def test_an_embedding_is_asked_for_as_the_table_says() -> None:
-    embedder = FORMATS.embedder(CHAT)
+@pytest.mark.parametrize(
+    ("format", "path", "answer"),
+    [
+        (CHAT, "/embeddings", {"data": [{"embedding": [1, 0.5]}], "usage": {"prompt_tokens": 3}}),
+        ("ollama", "/api/embed", {"embeddings": [[1, 0.5]], "prompt_eval_count": 3}),
+    ],
+)
+def test_an_embedding_is_asked_for_as_the_table_says(
+    format: str, path: str, answer: dict[str, Any]
+) -> None:
+    embedder = FORMATS.embedder(format)
     assert embedder is not None
     outbound = embedder.request("hi", "small")
-    assert (outbound.path, orjson.loads(outbound.body)) == (
-        "/embeddings",
-        {"model": "small", "input": "hi"},
-    )
-    answer = {"data": [{"embedding": [1, 0.5]}], "usage": {"prompt_tokens": 3}}
+    assert (outbound.path, orjson.loads(outbound.body)) == (path, {"model": "small", "input": "hi"})
     found = embedder.reply(orjson.dumps(answer))
     assert (found.vector, found.usage.input_uncached) == ((1.0, 0.5), 3)
-    for broken in (b"no", b"{}", b'{"data":[{"embedding":[]}]}', b'{"data":[{"embedding":["x"]}]}'):
-        with pytest.raises(UpstreamCutError):
-            embedder.reply(broken)
+
+
+@pytest.mark.parametrize(
+    "broken", [b"no", b"{}", b'{"data":[{"embedding":[]}]}', b'{"data":[{"embedding":["x"]}]}']
+)
+def test_an_answer_without_a_vector_is_a_failure(broken: bytes) -> None:
+    embedder = FORMATS.embedder(CHAT)
+    assert embedder is not None
+    with pytest.raises(UpstreamCutError):
+        embedder.reply(broken)
+
+
+def test_a_format_without_embeddings_gives_nobody_to_ask() -> None:
     assert FORMATS.embedder(ANTHROPIC) is None
