@@ -57,6 +57,7 @@ class SemanticFigures(Struct, frozen=True, kw_only=True):
     memory_max_size: int
     db_size: int
     """Answers in the store."""
+    evictions: int
     hits: int
     """Of this worker since its start, as the misses."""
     misses: int
@@ -65,11 +66,13 @@ class SemanticFigures(Struct, frozen=True, kw_only=True):
 
 async def semantic_figures(config: Config, store: Store, meanings: Meanings) -> SemanticFigures:
     settings = config.cache.semantic
+    stats = await store.stats(semantic_space(settings))
     asked = meanings.hits + meanings.misses
     return SemanticFigures(
         memory_size=len(meanings.vectors),
         memory_max_size=settings.max_entries,
-        db_size=(await store.stats(semantic_space(settings))).entries,
+        db_size=stats.entries,
+        evictions=stats.evictions,
         hits=meanings.hits,
         misses=meanings.misses,
         hit_rate=round(meanings.hits / asked, 4) if asked else 0.0,

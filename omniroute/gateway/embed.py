@@ -67,10 +67,12 @@ class Embedding:
         try:
             vector = await self._first_of(self._candidates(), text)
         except NoVectorError as error:
+            meanings.without(error.failure.kind)
             if error.failure.kind not in _OWN_FAULT:
                 meanings.failed(error.failure.message, self._loop.time())
             return None
         except RequestError as error:  # no candidate can serve it
+            meanings.without(error.kind)
             meanings.failed(error.message, self._loop.time())
             return None
         if vector is not None:

@@ -40,6 +40,8 @@ class Meanings:
     def __init__(self) -> None:
         self.vectors = Vectors()
         self.hits = self.misses = 0
+        self.failures: dict[str, int] = {}
+        """Texts that got no vector, by the failure's class."""
         self._learned_s: float | None = None
         self._rest_until_s = 0.0
         self._down = False
@@ -47,6 +49,10 @@ class Meanings:
     def resting(self, now_s: float) -> bool:
         """The embedding model failed a moment ago; both times are monotonic."""
         return now_s < self._rest_until_s
+
+    def without(self, kind: str) -> None:
+        """A text got no vector, whoever's fault that is."""
+        self.failures[kind] = self.failures.get(kind, 0) + 1
 
     def failed(self, why: str, now_s: float) -> None:
         self._rest_until_s = now_s + REST_S

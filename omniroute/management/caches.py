@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from omniroute.admission.cache import cache_space, semantic_space
+from omniroute.gateway.cached import semantic_figures
 from omniroute.gateway.runtime import Runtime
 
 
 async def overview(runtime: Runtime) -> dict[str, Any]:
-    """In the shape that clients of the original read; the exact cache stands in its place.
+    """In the shape that clients of the original read.
 
-    `memorySize` counts what this process holds, `dbSize` what a shared store does.
+    They know one cache: `semanticCache` is the tier by meaning where that is enabled, and the exact
+    one, whose `dbSize` counts what a shared store holds, otherwise.
     """
     config = runtime.snapshot.config
     settings, shared = config.cache.exact, runtime.store.name != "memory"
@@ -22,13 +24,27 @@ async def overview(runtime: Runtime) -> dict[str, Any]:
         "evictions": stats.evictions,
         "hitRate": _share(stats.hits, stats.misses),
     }
+    known: dict[str, Any] = {
+        "tier": "exact",
+        "memorySize": 0 if shared else stats.entries,
+        "memoryMaxSize": settings.max_entries,
+        "dbSize": stats.entries if shared else 0,
+        **counted,
+    }
+    if config.cache.semantic.enabled:
+        figures = await semantic_figures(config, runtime.store, runtime.meanings)
+        known = {
+            "tier": "semantic",
+            "memorySize": figures.memory_size,
+            "memoryMaxSize": figures.memory_max_size,
+            "dbSize": figures.db_size,
+            "hits": figures.hits,
+            "misses": figures.misses,
+            "evictions": figures.evictions,
+            "hitRate": figures.hit_rate,
+        }
     return {
-        "semanticCache": {
-            "memorySize": 0 if shared else stats.entries,
-            "memoryMaxSize": settings.max_entries,
-            "dbSize": stats.entries if shared else 0,
-            **counted,
-        },
+        "semanticCache": known,
         "exactCache": {
             "enabled": settings.enabled,
             "scope": config.cache.scope,

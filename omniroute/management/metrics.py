@@ -144,6 +144,12 @@ class _Scrape(Collector):
             ("outcome",),
             _single(meters.cache),
         )
+        yield self._counter(
+            "omniroute_cache_embedding_failures",
+            "Questions that could not be looked up by meaning, by the class of the failure.",
+            ("class",),
+            _single(self._runtime.meanings.failures),
+        )
 
     def _upstream(self) -> Iterator[Metric]:
         meters = self._runtime.meters

@@ -226,6 +226,19 @@ async def test_what_was_used_longest_ago_goes(tmp_path: Path) -> None:
         figures = await semantic_figures(runtime.snapshot.config, runtime.store, runtime.meanings)
         assert (figures.memory_size, figures.memory_max_size, figures.db_size) == (2, 2, 2)
         assert (figures.hits, figures.misses, figures.hit_rate) == (2, 4, 0.3333)
+        admin = {"authorization": "Bearer c"}
+        reply = await cached.gateway.client.get("/api/cache", headers=admin)
+        assert reply.json()["semanticCache"] == {
+            "tier": "semantic",
+            "memorySize": 2,
+            "memoryMaxSize": 2,
+            "dbSize": 2,
+            "hits": 2,
+            "misses": 4,
+            "evictions": figures.evictions,
+            "hitRate": 0.3333,
+        }
+        assert reply.json()["exactCache"]["size"] == 0
 
 
 async def test_an_answer_ends_with_its_time(tmp_path: Path) -> None:
@@ -268,6 +281,11 @@ async def test_a_request_never_fails_for_its_vector(
         assert cached.embedded() == asked  # it rests for a while
         said = [one for one in caplog.messages if one.startswith("requests go on without")]
         assert len(said) == 1
+        reply = await cached.gateway.client.get("/metrics", headers={"authorization": "Bearer c"})
+        found = re.findall(
+            r"^omniroute_cache_embedding_failures_total\S* (\S+)$", reply.text, re.MULTILINE
+        )
+        assert sum(map(float, found)) == asked
 
 
 async def test_a_text_that_is_refused_does_not_stop_the_others(tmp_path: Path) -> None:

@@ -78,6 +78,7 @@ async def test_the_cache_is_shown_and_cleared(tmp_path: Path) -> None:
             assert reply.headers["x-omniroute-cache"] == cache
         shown = await got(gateway, "/api/cache")
         assert shown["semanticCache"] == {
+            "tier": "exact",
             "memorySize": 1,
             "memoryMaxSize": 9,
             "dbSize": 0,
