@@ -25,16 +25,27 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     path: str
     format: str
     kind: ModelKind = "chat"
+    loads_without: str | None = None
+    """The member without which a request only loads a model."""
+    empty: Mapping[str, object] = {}
+    """The answer's part that says nothing, when a model was only loaded."""
 
+
+_CHAT_LOADS: Final[Mapping[str, object]] = {"message": {"role": "assistant", "content": ""}}
 
 ENDPOINTS: Final = (
     Endpoint(path="/v1/chat/completions", format="openai-chat"),
     Endpoint(path="/v1/providers/<provider:str>/chat/completions", format="openai-chat"),
     Endpoint(path="/v1/responses", format="openai-responses"),
     Endpoint(path="/v1/messages", format="anthropic"),
-    Endpoint(path="/v1/api/chat", format="ollama"),
-    Endpoint(path="/api/chat", format="ollama"),
-    Endpoint(path="/api/generate", format="ollama-generate"),
+    Endpoint(path="/v1/api/chat", format="ollama", loads_without="messages", empty=_CHAT_LOADS),
+    Endpoint(path="/api/chat", format="ollama", loads_without="messages", empty=_CHAT_LOADS),
+    Endpoint(
+        path="/api/generate",
+        format="ollama-generate",
+        loads_without="prompt",
+        empty={"response": ""},
+    ),
 )
 
 _PREFIXES: Final[tuple[tuple[str, str], ...]] = (

@@ -12,6 +12,7 @@ from omniroute.http import cors
 from omniroute.http.asked import Asked
 from omniroute.http.auth import client_ip_of, presented_key
 from omniroute.http.endpoints import ENDPOINTS, Endpoint
+from omniroute.http.loading import loaded
 from omniroute.http.respond import whole
 from omniroute.http.routes import Handle, Route, Surface
 
@@ -35,6 +36,9 @@ def _handler(endpoint: Endpoint) -> Handle:
     async def handle(
         runtime: Runtime, asked: Asked, provider: str | None = None
     ) -> HTTPResponse | None:
+        answer = loaded(runtime, asked, endpoint)
+        if answer is not None:
+            return answer
         inbound = Inbound(
             request_id=asked.request_id,
             path=asked.path,

@@ -63,3 +63,17 @@ async def test_what_only_a_local_model_can_do_is_refused_by_name(client: Any) ->
         await client.generate("up/text", prompt="def f(", suffix="return 1")
     with pytest.raises(ollama.ResponseError, match="context"):
         await client.generate("up/text", prompt="Hi", context=[1, 2])
+
+
+@pytest.mark.asyncio
+async def test_loading_a_model_asks_nobody(client: Any, provider: Upstream) -> None:
+    answer = await client.generate("up/text")
+    assert (answer.model, answer.response) == ("up/text", "")
+    assert (answer.done, answer.done_reason) == (True, "load")
+    streamed = [piece async for piece in await client.chat("up/text", messages=[], stream=True)]
+    assert [(piece.message.content, piece.done_reason) for piece in streamed] == [("", "load")]
+    answer = await client.generate("up/text", keep_alive=0)
+    assert answer.done_reason == "unload"
+    with pytest.raises(ollama.ResponseError, match="nowhere"):
+        await client.generate("nowhere/text")
+    assert provider.seen == []
