@@ -60,6 +60,13 @@ _PREFIXES: Final[tuple[tuple[str, str], ...]] = (
     ("/api/version", "ollama"),
     ("/api/embed", "ollama"),
 )
+_GEMINI_ACTIONS: Final = (
+    ":generateContent",
+    ":streamGenerateContent",
+    ":countTokens",
+    ":embedContent",
+    ":batchEmbedContents",
+)
 MANAGEMENT: Final = "management"
 
 
@@ -71,7 +78,7 @@ def envelope_of(path: str, headers: Mapping[str, str]) -> str:
     if path.startswith("/api/") or path == "/metrics":
         return MANAGEMENT
     if path.startswith("/v1/models"):
-        return models_format(headers)
+        return "gemini" if path.endswith(_GEMINI_ACTIONS) else models_format(headers)
     return DEFAULT_FORMAT
 
 
