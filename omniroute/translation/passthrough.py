@@ -14,13 +14,15 @@ from omniroute.translation.failures import classify
 from omniroute.translation.format import Format, Frames
 from omniroute.translation.runtime import Context
 from omniroute.translation.shape import is_object
-from omniroute.translation.stream import error_node
+from omniroute.translation.stream import begins, error_node
 from omniroute.translation.values import Failure, Usage
 
 
 class PassedStream:
     """A stream whose frames go on as they came. See `omniroute.translation.values.Stream`.
 
+    It begins where a translated one would: until then every row of the table is read, behind that
+    only those that tell of usage, errors and the end.
     A frame that is no JSON is left out and counted, as no client library survives it. What the
     upstream sends only because the gateway asked for it is taken out again.
     """
@@ -41,6 +43,7 @@ class PassedStream:
         self._decoder = same.framing.decoder()
         self._encoder = same.framing_for(ctx["framing"]).encoder()
         self._watch = same.functions["stream.watch"]
+        self._decode = same.functions["stream.decode"]
         self._start = same.functions["stream.start"]
         self._extra = same.extra
         if self._extra is not None and self._extra.unless(ctx["request"], ctx):
@@ -77,7 +80,7 @@ class PassedStream:
         return self._frames(self._format.writers.error, node) + self._encoder.close()
 
     def ping(self) -> bytes:
-        if self.started and not self._ended and self._format.writers.ping:
+        if self.chunks and not self._ended and self._format.writers.ping:
             return self._frames(self._format.writers.ping, {})
         return self._encoder.comment()
 
@@ -90,13 +93,13 @@ class PassedStream:
         if self._ended or self.failure is not None:
             return
         if data == self._format.marker:
-            self.done = True
+            self.started = self.done = True
             out.append(self._encoder.encode(data, name))
             return
         try:
             node = orjson.loads(data)
             rows = self._watch(node, self._ctx)
-            if not self.started:
+            if not self.started and "response" not in self._ctx:
                 begun = self._start(node, self._ctx)
                 if is_object(begun):
                     self._ctx["response"] = begun
@@ -111,6 +114,8 @@ class PassedStream:
                 return
             if self.done and is_wanted(self._format, self._ctx):
                 self.whole = whole_of(self._format, node, self._ctx)
+        if not self.started:
+            self.started = self._begins(node)
         self.chunks += 1
         extra = self._extra
         if extra is not None and is_object(node):
@@ -122,8 +127,18 @@ class PassedStream:
                 for field in surplus:
                     del members[field]
                 data = orjson.dumps(members)
-        self.started = True
         out.append(self._encoder.encode(data, name))
+
+    def _begins(self, node: Any) -> bool:
+        """The frame holds something of an answer. What the table cannot read may be just that."""
+        try:
+            rows = self._decode(node, self._ctx)
+        except (TranslationError, ExpressionError, RecursionError):
+            return True
+        # What would be dropped between formats is passed on here.
+        return bool(self._ctx["dropped"]) or any(
+            is_object(row) and begins(row) for row in rows or ()
+        )
 
     def _row(self, row: Any) -> None:
         if not is_object(row):

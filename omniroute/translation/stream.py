@@ -36,6 +36,7 @@ from omniroute.translation.shape import is_object
 from omniroute.translation.values import Failure, Usage
 
 _FILLED_LATER: Final = frozenset({"text", "thinking", "refusal"})
+_FILLINGS: Final = ("text", "json", "input", "signature", "whole_text", "whole_json")
 _NAMES: Final = frozenset(
     {
         *("block", "kind", "text", "json", "input", "id", "name", "signature"),
@@ -232,6 +233,8 @@ class TranslatedStream:
     def _row(self, row: dict[str, Any], out: list[bytes]) -> None:
         if self._finished or self.failure is not None:
             return
+        if not self.started:
+            self.started = begins(row)
         if row.get("block") is not None:
             self._piece(row, out)
         if "close" in row:
@@ -289,9 +292,6 @@ class TranslatedStream:
                     block.view["signature"] = block.view.get("signature", "") + value
         if "input" in row:
             pieces.append(("json", to_json(row["input"])))
-        # A block that is announced and still empty is no answer yet.
-        if pieces or block.kind not in _FILLED_LATER:
-            self.started = True
         if self._writers.parallel or block is self._current:
             if not block.opened:
                 self._open(block, out)
@@ -470,6 +470,17 @@ class TranslatedStream:
                 raise UpstreamCutError("a piece of the answer cannot be written") from error
             out.append(self._encoder.encode(text, name))
             ctx["sequence"] += 1
+
+
+def begins(row: dict[str, Any]) -> bool:
+    """The row holds an answer's piece or its end; an announced block that is empty is neither."""
+    if row.get("end"):
+        return True
+    if row.get("block") is None:
+        return False
+    kind = row.get("kind")
+    announced = type(kind) is not str or kind in _FILLED_LATER
+    return not announced or any(map(row.get, _FILLINGS))
 
 
 def error_node(failure: Failure, request_id: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import pytest
 
 from omniroute.gateway.relay import read_until_started
 from tests.running import Gateway, running
-from tests.scripted import CUT, LAST_CHUNK, Script, chunk, chunked_head, scripted_upstream
+from tests.scripted import CUT, LAST_CHUNK, Script, Step, chunk, chunked_head, scripted_upstream
 from tests.translation.golden import upstream_bytes
 from tests.translation.tables import formats, target
 
@@ -45,12 +45,12 @@ END = (
 BUSY = event("error", error={"type": "overloaded_error", "message": "busy"})
 
 
-def config(first: str, second: str = "") -> str:
-    """Two Anthropic servers behind one name."""
+def config(first: str, second: str = "", *, format_name: str = "anthropic") -> str:
+    """Two servers of one format behind one name."""
     providers = "".join(
         f"""
   {name}:
-    format: anthropic
+    format: {format_name}
     base_url: {url}
     allow_private_network: true
     models: {{m: {{max_output_tokens: 100}}}}"""
@@ -99,6 +99,62 @@ async def test_a_stream_that_fails_before_its_first_word_falls_back(
         assert (reply.status_code, reply.headers["x-omniroute-provider"]) == (200, "second")
         assert said(reply.text) == "hello"
         assert reply.text.count('"role":"assistant"') == 1
+
+
+def row(content: str, finish: str | None = None) -> bytes:
+    """One frame of OpenAI's chat."""
+    delta = {"role": "assistant", "content": content}
+    choice = {"index": 0, "delta": delta, "finish_reason": finish}
+    data = {"id": "c1", "object": "chat.completion.chunk", "model": "x", "choices": [choice]}
+    return chunk(b"data: " + json.dumps(data).encode() + b"\n\n")
+
+
+def unchunked(data: bytes) -> bytes:
+    """What chunks of HTTP hold."""
+    held = b""
+    while data:
+        size, _, data = data.partition(b"\r\n")
+        held += data[: int(size, 16)]
+        data = data[int(size, 16) + 2 :]
+    return held
+
+
+CHAT_BUSY = chunk(b'data: {"error":{"message":"busy","type":"server_error","code":"x"}}\n\n')
+CHAT_END = chunk(b"data: [DONE]\n\n")
+
+
+@pytest.mark.parametrize(
+    ("format_name", "path", "bad", "good"),
+    [
+        pytest.param(
+            *("openai-chat", "/v1/chat/completions"),
+            *([row(""), CHAT_BUSY], [row(""), row("hello"), row("", "stop"), CHAT_END]),
+            id="chat",
+        ),
+        pytest.param(
+            *("openai-chat", "/v1/chat/completions"),
+            *([row(""), CUT], [row("hello"), row("", "stop"), CHAT_END]),
+            id="chat, cut",
+        ),
+        pytest.param(
+            *("anthropic", "/v1/messages"),
+            *([START, PING, OPEN, PING, BUSY], [START, PING, OPEN, HELLO, END]),
+            id="messages",
+        ),
+    ],
+)
+async def test_a_stream_of_the_same_format_falls_back_too(
+    tmp_path: Path, *, format_name: str, path: str, bad: list[Step], good: list[bytes]
+) -> None:
+    async with (
+        scripted_upstream([HEAD, *bad, LAST_CHUNK]) as failing,
+        scripted_upstream([HEAD, *good, LAST_CHUNK]) as upstream,
+        running(tmp_path, config(failing.url, upstream.url, format_name=format_name)) as gateway,
+    ):
+        reply = await gateway.client.post(path, json={**ask("both"), "max_tokens": 9})
+        assert (reply.status_code, reply.headers["x-omniroute-provider"]) == (200, "second")
+        assert len(failing.requests) == 1
+        assert unchunked(b"".join(good)) == reply.content
 
 
 async def test_the_only_provider_s_early_error_is_an_http_error(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from omniroute.errors import UpstreamCutError
 from omniroute.translation.values import Stream, Usage
+from tests.translation.golden import upstream_bytes
 from tests.translation.tables import formats, target
 
 ASKING: dict[str, Any] = {
@@ -28,6 +29,14 @@ def frame(data: Any) -> bytes:
 def chunk(content: str | None = None, finish: str | None = None, **more: Any) -> dict[str, Any]:
     delta: dict[str, Any] = {} if content is None else {"content": content}
     return {"id": "c1", "choices": [{"index": 0, "delta": delta, "finish_reason": finish}], **more}
+
+
+def piece(**delta: Any) -> dict[str, Any]:
+    return {"type": "content_block_delta", "index": 0, "delta": delta}
+
+
+def opened(**block: Any) -> dict[str, Any]:
+    return {"type": "content_block_start", "index": 0, "content_block": block}
 
 
 USAGE = {
@@ -172,6 +181,51 @@ def test_an_error_inside_the_stream_is_a_failure_and_not_passed_on() -> None:
             }
         }
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "announcing", "first"),
+    [
+        pytest.param("openai-chat", [chunk(""), chunk()], chunk("a"), id="chat"),
+        pytest.param(
+            "anthropic",
+            [
+                {"type": "message_start", "message": {"id": "m"}},
+                {"type": "ping"},
+                opened(type="text", text=""),
+            ],
+            piece(type="text_delta", text="a"),
+            id="messages",
+        ),
+        pytest.param(
+            "anthropic",
+            [{"type": "message_start", "message": {"id": "m"}}],
+            opened(type="server_tool_use"),
+            id="a block that only this format knows",
+        ),
+        pytest.param(
+            "openai-responses",
+            [{"type": "response.created", "response": {"id": "r"}}],
+            {"type": "response.output_text.delta", "output_index": 0, "delta": "a"},
+            id="responses",
+        ),
+        pytest.param(
+            "gemini",
+            [{"responseId": "r"}],
+            {"candidates": [{"content": {"parts": [{"text": "a"}]}}]},
+            id="gemini",
+        ),
+    ],
+)
+def test_announcing_frames_do_not_begin_a_stream(
+    name: str, announcing: list[Any], first: Any
+) -> None:
+    stream = formats().pair(name, name).stream(ASKING, target(stream=True))
+    out = stream.feed(upstream_bytes(name, announcing))
+    assert out
+    assert not stream.started
+    stream.feed(upstream_bytes(name, [first]))
+    assert stream.started
 
 
 def test_a_reply_is_untouched_and_read() -> None:
