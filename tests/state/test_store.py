@@ -107,6 +107,13 @@ async def test_a_used_up_budget_refuses_also_what_has_no_price(store: Store) -> 
     short(await store.take(free, NOW_S))
 
 
+async def test_what_costs_nothing_is_reserved_and_settled(store: Store) -> None:
+    free = granted(await store.take(claim(budget(100, 0)), NOW_S))
+    (moved,) = await store.settle(free, now_s=NOW_S, cost_nanousd=0)
+    assert (moved.before_nanousd, moved.after_nanousd) == (0, 0)
+    assert await store.balances(("budget|b",)) == (Balance(0, 0),)
+
+
 async def test_a_budget_that_does_not_enforce_only_counts(store: Store) -> None:
     warn = claim(budget(100, 80, enforce=False))
     for _ in range(2):

@@ -56,6 +56,15 @@ async def test_a_dead_workers_claim_lapses(pair: tuple[ValkeyStore, ValkeyStore]
     assert await alive.balances(("budget|b",)) == (Balance(20, 10),)
 
 
+async def test_a_dead_workers_claim_without_a_price_lapses(
+    pair: tuple[ValkeyStore, ValkeyStore],
+) -> None:
+    dead, alive = pair
+    granted(await dead.take(claim(budget(100, 0)), NOW_S))
+    granted(await alive.take(claim(budget(100, 10)), NOW_S + LEASE_S + 1))
+    assert await alive.balances(("budget|b",)) == (Balance(0, 10),)
+
+
 async def test_a_renewed_lease_does_not_lapse(valkey_server: Embedded) -> None:
     clock = ManualClock(START)
     store = ValkeyStore(valkey_server.url, prefix=uuid.uuid4().hex, clock=clock)

@@ -38,7 +38,7 @@ for _, take in ipairs(ask.budgets) do
   local cost = ask.cost or take.cost
   if held == 'lapsed' then
     cost = cost - take.cost
-  elseif held then
+  elseif held and held ~= '0' then -- '-0' is no integer to the server
     redis.call('HINCRBY', counter, 'reserved', '-' .. held)
   end
   redis.call('ZREM', leases, ask.id)

@@ -58,8 +58,10 @@ for index, take in ipairs(ask.budgets) do
     local amount = redis.call('HGET', amounts, id)
     redis.call('ZREM', leases, id)
     redis.call('HSET', amounts, id, 'lapsed')
-    redis.call('HINCRBY', counter, 'reserved', '-' .. amount)
-    redis.call('HINCRBY', counter, 'spent', amount)
+    if amount ~= '0' then -- '-0' is no integer to the server
+      redis.call('HINCRBY', counter, 'reserved', '-' .. amount)
+      redis.call('HINCRBY', counter, 'spent', amount)
+    end
   end
   if take.enforce then
     local state = redis.call('HMGET', counter, 'spent', 'reserved')
