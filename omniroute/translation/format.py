@@ -198,7 +198,10 @@ class _Build:
         if not any(key.startswith("$") for key in members):
             return bool(_OBSERVED & members.keys())
         if "$use" in members:
-            return self._is_watched(self.table.mapping("mappings").get(members["$use"]))
+            name = members["$use"]
+            return isinstance(name, str) and self._is_watched(
+                self.table.mapping("mappings").get(name)
+            )
         return any(self._is_watched(value) for value in members.values())
 
     def _write_unsupported(self, field: str, rule: Any) -> None:

@@ -72,6 +72,12 @@ def test_a_small_table_is_a_format() -> None:
             id="an unknown mapping",
         ),
         pytest.param(
+            "{$when: text, $then: {block: \"'t'\", kind: \"'text'\", text: text}}",
+            "{$use: []}",
+            "14:8 OR181 there is no mapping []",
+            id="a mapping's name that is none",
+        ),
+        pytest.param(
             "{$when: text, $then",
             "{$whem: text, $then",
             "14:8 OR181 $whem is no directive here",
