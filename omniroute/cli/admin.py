@@ -22,7 +22,7 @@ from omniroute.cli.options import (
     style,
 )
 from omniroute.config.check import Checked, check
-from omniroute.config.edit import insert_entry
+from omniroute.config.edit import EditError, insert_entry
 from omniroute.config.loader import TextReader
 from omniroute.config.model import Key
 from omniroute.config.render import render_text
@@ -204,7 +204,11 @@ class _Edited(Disk):
 def _write_entry(files: tuple[str, ...], name: str, lines: tuple[str, ...]) -> None:
     """Insert, check the whole configuration as it would be, and only then replace the file."""
     target = files[-1]
-    edited = insert_entry(Path(target).read_text(encoding="utf-8"), "keys", name, lines).encode()
+    try:
+        text = Path(target).read_bytes().decode()
+    except UnicodeDecodeError:
+        raise EditError(f"{target} is not UTF-8; run `omniroute check` first") from None
+    edited = insert_entry(text, "keys", name, lines).encode()
     checked = check_with(_Edited(target, edited), files)
     if checked.config is None:
         _show(checked)

@@ -50,6 +50,6 @@ def main() -> None:
     except UsageError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(2)
-    except OmnirouteError as error:
+    except (OmnirouteError, OSError) as error:  # a full disk, a folder that is not ours
         click.echo(f"error: {error}", err=True)
         sys.exit(1)

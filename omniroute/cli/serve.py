@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 import click
 
 from omniroute.base.log import set_up_logging
 from omniroute.cli.options import config_files, config_option, rejected, show_findings
-from omniroute.errors import UsageError
+from omniroute.errors import ConfigError, UsageError
 from omniroute.gateway import boot
 from omniroute.gateway.stores import embed_store
 from omniroute.http import server
@@ -68,6 +70,7 @@ def serve(
         show_findings(error.checked)
         raise rejected(error.checked) from error
     count = _worker_count(workers, first.server.workers)
+    _prepare(Path(first.server.data_dir))
     listener = _listen(first.server.host, first.server.port, shared=count > 1)
     if options.worker is None and count > 1:
         embedded = embed_store(first.snapshot.config)
@@ -80,6 +83,20 @@ def serve(
     sys.exit(server.run(options, first, listener))
 
 
+def _prepare(data_dir: Path) -> None:
+    """The data folder has to be there before workers share it."""
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=data_dir):
+            pass
+    except OSError as error:
+        reason = error.strerror or error
+        raise ConfigError(
+            f"cannot write to the data folder {data_dir}: {reason}; give another "
+            "`server.data_dir`, or --data-dir"
+        ) from None
+
+
 def _worker_number() -> int | None:
     text = os.environ.get(WORKER_ENV)
     return int(text) if text else None
@@ -89,7 +106,7 @@ def _worker_count(asked: str | None, configured: int | str) -> int:
     wanted = asked if asked is not None else str(configured)
     if wanted == "auto":
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-    if not wanted.isdigit() or int(wanted) < 1:
+    if not wanted.isdecimal() or int(wanted) < 1:
         raise UsageError(f"--workers must be a number from 1 or 'auto', not {wanted!r}")
     return int(wanted)
 

@@ -261,6 +261,8 @@ def _explain_enum(problem: jsonschema.ValidationError) -> tuple[str, str, str | 
     choice = f"one of {', '.join(allowed)}" if len(allowed) > 1 else allowed[0]
     message = f"{_describe(problem)} is not {choice}"
     close = did_you_mean(value, allowed) if isinstance(value, str) else None
+    if close == value:  # the same letters in quotes: the type's own finding says so
+        close = None
     return "OR204", message, f'did you mean "{close}"?' if close else None
 
 

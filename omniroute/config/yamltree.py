@@ -90,8 +90,7 @@ class Document(Struct, frozen=True):
 def parse_yaml(data: bytes, file: str) -> Document:
     """One YAML file's bytes to its tree and everything that is wrong with its YAML."""
     if len(data) > MAX_BYTES:
-        size = f"{len(data) / (1 << 20):.1f} MiB"
-        message = f"the file has {size}, more than the {MAX_BYTES >> 20} MiB allowed for one file"
+        message = f"the file has more than the {MAX_BYTES >> 20} MiB allowed for one file"
         hint = "split it and use `include`"
         return Document(None, (error("OR103", Mark(file, 1, 1), message, hint=hint),), "")
     text, undecodable = _decode(data, file)

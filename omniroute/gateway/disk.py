@@ -9,12 +9,15 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from omniroute.config.yamltree import MAX_BYTES
+
 
 class Disk:
     """The Reader of `omniroute.config.loader` for real files; relative to the working directory."""
 
     def read(self, path: str) -> bytes:
-        return Path(path).read_bytes()
+        with Path(path).open("rb") as file:  # a device or a pipe may never end
+            return file.read(MAX_BYTES + 1)
 
     def glob(self, pattern: str) -> Sequence[str]:
         found = glob.glob(pattern, recursive=True)  # noqa: PTH207 - patterns may be absolute

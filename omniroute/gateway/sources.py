@@ -9,8 +9,6 @@ from typing import Any, Final, cast
 
 import watchfiles
 
-MAX_FILE_BYTES: Final = 32 << 20
-"""A configuration beyond this is a mistake; reading it would only use up memory."""
 POLL_S: Final = 2.0
 """How often the files' stamps are compared as well: network mounts and swapped folder links send
 no events."""

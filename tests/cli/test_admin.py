@@ -86,6 +86,18 @@ def test_wrong_usage(tmp_path: Path, args: list[str], message: str) -> None:
     assert ran.out == ""
 
 
+def test_write_keeps_line_ends_and_refuses_what_is_not_utf8(tmp_path: Path) -> None:
+    file = tmp_path / "omniroute.yaml"
+    file.write_bytes(START.replace("\n", "\r\n").encode())
+    assert run(tmp_path, "keys", "new", "a", "--write").code == 0
+    assert file.read_bytes().startswith(START.replace("\n", "\r\n").encode())
+    file.write_bytes(START.encode() + b"# \xe9\n")
+    refused = run(tmp_path, "keys", "new", "b", "--write")
+    assert (refused.code, refused.out) == (1, "")
+    assert "is not UTF-8" in refused.err
+    assert file.read_bytes() == START.encode() + b"# \xe9\n"
+
+
 def test_list_shows_state_and_never_a_hash(tmp_path: Path) -> None:
     keys = (
         f"keys:\n  on: {{hash: {digest('1')}, tags: {{team: a}}, models: ['echo/*']}}\n"

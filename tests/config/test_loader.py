@@ -167,3 +167,10 @@ def test_patterns_are_reported_for_watching() -> None:
         ["conf/m.yaml"], TextReader({"conf/m.yaml": b"include: [a.yaml, 'teams/**/*.yaml']\n"})
     )
     assert loaded.patterns == ("conf/a.yaml", "conf/teams/**/*.yaml")
+
+
+def test_a_device_without_an_end_is_refused_for_its_size() -> None:
+    loaded = load_tree(["/dev/zero"], Disk())
+    assert [(item.code, item.message) for item in loaded.diagnostics] == [
+        ("OR103", "the file has more than the 16 MiB allowed for one file")
+    ]

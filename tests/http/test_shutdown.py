@@ -103,6 +103,9 @@ def test_a_worker_that_dies_is_replaced(tmp_path: Path) -> None:
         pytest.param("version: 1\n", ["--port", "TAKEN"], 2, "cannot listen on", id="port taken"),
         pytest.param("version: 1\n", ["--host", "0.0.0.0"], 1, "no API key", id="open to all"),  # noqa: S104 - what is refused
         pytest.param("version: 1\n", ["--workers", "many"], 2, "--workers", id="no number"),
+        pytest.param(
+            "version: 1\n", ["--data-dir", "omniroute.yaml/x"], 1, "data folder", id="data"
+        ),
         pytest.param(None, [], 2, "omniroute init", id="no file"),
     ],
 )
