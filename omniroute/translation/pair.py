@@ -21,7 +21,8 @@ from omniroute.translation.template import Converter
 from omniroute.translation.values import Failure, Outbound, Reply, Stream, Target
 
 _PLAIN: Final[Mapping[str, tuple[Any, ...]]] = {"n": (None, 1), "logprobs": (None, False)}
-"""Values of sampling fields under which an answer can be told again as a stream."""
+"""Values of sampling fields under which an answer can be told in the other delivery: what lies
+between has the first choice alone, and no likelihoods."""
 
 
 def context(target: Target, request: dict[str, Any]) -> Context:
@@ -149,11 +150,7 @@ class FormatPair:
         return TranslatedStream(self._client, self._upstream, ctx)
 
     def replay(self, body: bytes, request: dict[str, Any], target: Target) -> bytes:
-        ctx = context(target, request)
-        ctx["hub"] = asked = self._hub({**ctx, "dropped": []}, target)
-        # Streams between formats tell of the first answer alone, and not of likelihoods.
-        if any(asked.get("sampling", {}).get(name) not in plain for name, plain in _PLAIN.items()):
-            raise TranslationError("this answer cannot be told as a stream")
+        ctx = self._retold(request, target)
         try:
             answer = orjson.loads(body)
         except orjson.JSONDecodeError as error:
@@ -165,8 +162,7 @@ class FormatPair:
         return TranslatedStream(self._client, self._client, ctx).replay(response)
 
     def fold(self, data: bytes, request: dict[str, Any], target: Target) -> bytes:
-        ctx = context(target, request)
-        ctx["hub"] = self._hub({**ctx, "dropped": []}, target)
+        ctx = self._retold(request, target)
         stream = TranslatedStream(self._client, self._client, ctx)
         stream.feed(data)
         stream.finish()
@@ -177,6 +173,14 @@ class FormatPair:
         _need_unsigned(response)
         ctx["response"] = response
         return render(run(self._client.functions["response.encode"], response, ctx))
+
+    def _retold(self, request: dict[str, Any], target: Target) -> Context:
+        """Raises TranslationError where an answer in the other delivery would lose something."""
+        ctx = context(target, request)
+        ctx["hub"] = asked = self._hub({**ctx, "dropped": []}, target)
+        if any(asked.get("sampling", {}).get(name) not in plain for name, plain in _PLAIN.items()):
+            raise TranslationError("this answer can only be given as it came")
+        return ctx
 
     def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> Failure:
         upstream = self._upstream

@@ -93,10 +93,13 @@ def test_a_whole_answer_survives_being_told_as_a_stream(format: str) -> None:
 
 
 @pytest.mark.parametrize("sampling", [{"n": 2}, {"logprobs": True}])
-def test_what_a_stream_would_lose_is_not_told_as_one(sampling: dict[str, Any]) -> None:
-    pair = FORMATS.pair(CHAT, CHAT)
+def test_what_would_lose_some_is_only_given_as_it_came(sampling: dict[str, Any]) -> None:
+    pair, body = FORMATS.pair(CHAT, CHAT), say("hi", **sampling)
     with pytest.raises(TranslationError):
-        pair.replay(orjson.dumps(WHOLE[CHAT]), say("hi", **sampling), target(stream=True))
+        pair.replay(orjson.dumps(WHOLE[CHAT]), body, target(stream=True))
+    told = pair.replay(orjson.dumps(WHOLE[CHAT]), say("hi"), target(stream=True))
+    with pytest.raises(TranslationError):
+        pair.fold(told, body, target(stream=False))
 
 
 def test_a_signed_thought_is_only_given_as_it_came() -> None:
