@@ -17,7 +17,9 @@ from valkey.commands.core import AsyncScript
 from valkey.exceptions import (
     BusyLoadingError,
     ConnectionError,
+    OutOfMemoryError,
     ReadOnlyError,
+    ResponseError,
     TimeoutError,
     ValkeyError,
 )
@@ -27,6 +29,8 @@ from omniroute.errors import StateError
 TIMEOUT_S: Final = 2.0  # a script takes far below a millisecond; this long means it is gone
 RETRY_S: Final = 0.5
 _SCRIPTS: Final = ("take", "settle", "renew", "get", "peek", "put", "delete", "begin", "finish")
+_CANNOT_WRITE: Final = ("MISCONF", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN")
+"""Errors of a server that answers but takes no writes: a full disk, a lost replica."""
 _log = logging.getLogger("omniroute.state")
 
 
@@ -70,10 +74,12 @@ class Link:
         cancels = task.cancelling() if task is not None else 0
         try:
             answer = await call(*args)
-        except (ConnectionError, TimeoutError, OSError, BusyLoadingError, ReadOnlyError) as error:
+        except (ConnectionError, TimeoutError, OSError, ResponseError) as error:
+            if not _is_away(error):
+                raise
             if self.available:
                 self.available = False
-                _log.error("the shared state store is away: %s", type(error).__name__)
+                _log.error("the shared state store is away: %s", _reason(error))
             raise StoreAwayError("the shared store is away", sent=True) from error
         if not self.available:
             self.available = True
@@ -88,3 +94,20 @@ class Link:
             await self._client.aclose()
         except (ValkeyError, OSError):
             _log.debug("the connection to the shared store was already broken")
+
+
+def _is_away(error: Exception) -> bool:
+    """A server that takes no writes keeps no promise either; any other answer is our mistake."""
+    match error:
+        case BusyLoadingError() | ReadOnlyError() | OutOfMemoryError():
+            return True
+        case ResponseError():
+            return str(error).startswith(_CANNOT_WRITE)
+        case _:
+            return True
+
+
+def _reason(error: Exception) -> str:
+    """Nothing that could hold an address or a password."""
+    code = str(error).partition(" ")[0]
+    return code if code in _CANNOT_WRITE else type(error).__name__

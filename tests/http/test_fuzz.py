@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import httpx
 import orjson
@@ -80,7 +80,7 @@ def test_any_json_is_answered(
 ) -> None:
     body: Any = data.draw(spoiled(REQUESTS[name]) | JSON)
     if isinstance(body, dict) and name != "gemini" and data.draw(st.integers(0, 9)):
-        body |= {"model": model, "stream": streamed}
+        body = {**cast(dict[str, Any], body), "model": model, "stream": streamed}
     reply = client.post(path.format(model=model), content=orjson.dumps(body))
     check(reply, name, model)
 

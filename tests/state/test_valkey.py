@@ -16,6 +16,7 @@ import pytest
 from omniroute.base.clock import ManualClock
 from omniroute.errors import StateError
 from omniroute.state.embedded import Embedded
+from omniroute.state.link import Link
 from omniroute.state.store import Balance, Claim, Fresh, Taken
 from omniroute.state.valkey import LEASE_S, ValkeyStore
 from tests.state.stores import NOW_S, SPACE, budget, claim, granted, requests, short, slot, until
@@ -154,6 +155,42 @@ async def test_each_promise_fails_in_its_own_way_while_the_server_is_away(tmp_pa
     assert short(await store.take(claim(budget(100, 44)), NOW_S)).used == 57
     await store.close()
     again.close()
+
+
+@pytest.mark.parametrize(
+    ("full", "well"),
+    [
+        pytest.param(("maxmemory", "1"), ("maxmemory", "0"), id="its memory is full"),
+        pytest.param(
+            ("min-replicas-to-write", "1"), ("min-replicas-to-write", "0"), id="a replica is lost"
+        ),
+    ],
+)
+async def test_a_server_that_takes_no_writes_is_away(
+    tmp_path: Path, full: tuple[str, str], well: tuple[str, str]
+) -> None:
+    server = Embedded(tmp_path)
+    store = ValkeyStore(server.url)
+    operator = Link(server.url)
+    taken = granted(await store.take(claim(budget(100, 60)), NOW_S))
+    await operator.command("CONFIG", "SET", *full)
+    assert short(await store.take(claim(budget(100, 1)), NOW_S)).away
+    granted(await store.take(claim(requests(2)), NOW_S))
+    assert await store.settle(taken, now_s=NOW_S, cost_nanousd=50) == ()
+    await operator.command("CONFIG", "SET", *well)
+
+    async def counted() -> bool:
+        try:
+            await store.flush()
+        except StateError:
+            return False
+        return await store.balances(("budget|b",)) == (Balance(50, 0),)
+
+    await until(counted)
+    granted(await store.take(claim(budget(100, 50)), NOW_S))
+    await operator.close()
+    await store.close()
+    server.close()
 
 
 async def test_a_killed_server_comes_back_by_itself_with_what_it_knew(tmp_path: Path) -> None:
