@@ -79,7 +79,7 @@ def _change_file(
             new = patch_section(old.decode(), path[0], values).encode()
         except EditError as error:
             raise RequestError("conflict", str(error)) from None
-        _require_good(inspect(files, _Instead(files[0], new), before=before))
+        _require_good(inspect(files, _Instead(files[0], new)))
         try:
             write_atomic(files[0], new)
         except OSError as error:
