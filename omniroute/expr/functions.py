@@ -38,6 +38,8 @@ def _need_items(function: str, value: Any, *wanted: str) -> None:
     _need(function, value, "array")
     if value:
         first = type_name(value[0])
+        if first in wanted and len(set(map(type, value))) == 1:
+            return
         for item in value:
             if type_name(item) not in wanted or type_name(item) != first:
                 raise ExpressionError(f"{function}() takes an array of {' or '.join(wanted)}")

@@ -7,7 +7,6 @@ called. All are pure; they take and give hub messages and blocks.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -39,10 +38,11 @@ def link_calls(messages: Any) -> Any:
         blocks: list[Any] = []
         for original in _blocks(message):
             block = original
-            if _type(block) == "tool_use":
+            kind = block.get("type")
+            if kind == "tool_use":
                 block = {**block, "id": _call_id(block, taken)}
                 waiting.append(block)
-            elif _type(block) == "tool_result":
+            elif kind == "tool_result":
                 block = _linked(block, waiting)
             blocks.append(block)
         linked.append({**message, "blocks": blocks} if is_object(message) else message)
@@ -143,7 +143,7 @@ def _words(calls: list[Any], results: list[Any]) -> list[Any]:
 
 def join_blocks(blocks: Any, *kinds: Any) -> Any:
     """Blocks in which neighbours of each kind are one: a signature ends what it signs."""
-    if not is_array(blocks):
+    if not is_array(blocks) or len(blocks) < 2:
         return blocks
     joined: list[Any] = []
     for block in blocks:
@@ -181,13 +181,9 @@ def own_name(name: Any, tools: Any, pattern: Any) -> Any:
     return name
 
 
-def _blocks(message: Any) -> list[Any]:
+def _blocks(message: Any) -> list[dict[str, Any]]:
     blocks = message.get("blocks") if is_object(message) else None
-    return list(_objects(blocks)) if is_array(blocks) else []
-
-
-def _objects(items: list[Any]) -> Iterator[dict[str, Any]]:
-    return (item for item in items if is_object(item))
+    return [block for block in blocks if is_object(block)] if is_array(blocks) else []
 
 
 def _type(block: Any) -> Any:

@@ -11,6 +11,7 @@ import binascii
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -53,6 +54,7 @@ _PLAIN: Final = re.compile(r"[a-zA-Z0-9_-]+")
 _NOT_PLAIN: Final = re.compile(r"[^a-zA-Z0-9_-]")
 _LAST_TIME_S: Final = 253402300800  # the year 10000
 _SNAKE: Final = re.compile(r"_([a-zA-Z0-9])")
+_TREES: Final = frozenset({dict, list})
 _SEAL: Final = b"omni:"
 _URL_SAFE: Final = str.maketrans("+/", "-_")
 _ENDINGS: Final = (
@@ -152,11 +154,13 @@ def concat(*lists: Any) -> list[Any]:
 
 def join_text(first: Any, *others: Any) -> str:
     """Texts one after the other, numbers included; null is nothing."""
-    return "".join(
-        value if type(value) is str else str(value)
-        for value in (first, *others)
-        if type(value) in (str, int)
-    )
+    text = ""
+    for value in (first, *others):
+        if type(value) is str:
+            text += value
+        elif type(value) is int:
+            text += str(value)
+    return text
 
 
 def split_text(text: Any, separator: Any) -> Any:
@@ -350,14 +354,26 @@ def plain_id(value: Any) -> Any:
 
 def made_id(prefix: Any, *values: Any) -> str:
     """An id made of the values: the same for the same ones, another for any others."""
-    named = "/".join(str(value) for value in values if type(value) in (str, int))
-    return join_text(prefix, blake2b(named.encode(errors="replace"), digest_size=16).hexdigest())
+    named = "/".join([str(value) for value in values if type(value) in (str, int)])
+    return join_text(prefix, _digest(named))
+
+
+@lru_cache(maxsize=1024)
+def _digest(text: str) -> str:
+    """Kept, as each piece of a streamed block says the block's id again."""
+    return blake2b(text.encode(errors="replace"), digest_size=16).hexdigest()
 
 
 def iso_time(seconds: Any) -> Any:
     """A Unix time as RFC 3339 writes it, in UTC."""
     if type(seconds) not in (int, float) or not 0 <= seconds < _LAST_TIME_S:
         return None
+    return _iso_time(seconds)
+
+
+@lru_cache(maxsize=64)
+def _iso_time(seconds: float) -> str:
+    """Kept, as some formats say the time of an answer in each of its frames."""
     return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
 
 
@@ -399,19 +415,41 @@ def _thinned(tree: Any, key: str, surplus: list[int]) -> Any:
 def camel_keys(value: Any, *opaque: Any) -> Any:
     """A tree whose members are all named in camelCase; what stands under `opaque` names is kept.
 
-    The names of `properties` are an application's own, and kept too.
+    The names of `properties` are an application's own, and kept too. Most bodies need no new name,
+    and come back as they are.
     """
+    return value if _is_camel(value, opaque) else _renamed(value, opaque)
+
+
+def _is_camel(tree: Any, opaque: tuple[Any, ...]) -> bool:
+    waiting: list[Any] = [tree]
+    while waiting:
+        node = waiting.pop()
+        if is_array(node):
+            waiting.extend(node)
+        for key, inner in node.items() if is_object(node) else ():
+            if "_" in key:
+                return False
+            if type(inner) in _TREES and key not in opaque:
+                if key == "properties" and is_object(inner):
+                    waiting.extend(inner.values())
+                else:
+                    waiting.append(inner)
+    return True
+
+
+def _renamed(value: Any, opaque: tuple[Any, ...]) -> Any:
     if is_array(value):
-        return [camel_keys(item, *opaque) for item in value]
+        return [_renamed(item, opaque) for item in value]
     if not is_object(value):
         return value
     renamed: dict[str, Any] = {}
     for key, inner in value.items():
         name = _SNAKE.sub(lambda match: match[1].upper(), key)
         if name == "properties" and is_object(inner):
-            renamed[name] = {own: camel_keys(one, *opaque) for own, one in inner.items()}
+            renamed[name] = {own: _renamed(one, opaque) for own, one in inner.items()}
         else:
-            renamed[name] = inner if name in opaque else camel_keys(inner, *opaque)
+            renamed[name] = inner if name in opaque else _renamed(inner, opaque)
     return renamed
 
 

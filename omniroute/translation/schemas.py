@@ -188,8 +188,8 @@ def _lowered(schema: Any, known: Mapping[str, Any], within: tuple[str, ...]) -> 
 
 def _merged(schema: dict[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
     """The schema with its `allOf` put into one."""
-    merged = {key: value for key, value in schema.items() if key != "allOf"}
-    parts = schema.get("allOf")
+    merged = dict(schema)
+    parts = merged.pop("allOf", None)
     for part in parts if is_array(parts) else ():
         own: Any = known.get(str(part.get("$ref")), part) if is_object(part) else {}
         for key, value in (own if is_object(own) else {}).items():

@@ -146,3 +146,8 @@ def test_made_ids_are_steady_and_distinct(seed: str, number: int) -> None:
     assert made("x_", seed, number) == made("x_", seed, number)
     assert made("x_", seed, number).startswith("x_")
     assert made("x_", seed, number) != made("x_", seed, number + 1)
+
+
+def test_a_tree_that_needs_no_new_name_is_not_copied() -> None:
+    tree = {"aB": [{"properties": {"c_d": {"type": "x"}}}], "own": {"e_f": 1}}
+    assert FUNCTIONS["camel_keys"](tree, "own") is tree
