@@ -234,9 +234,10 @@ class _Build:
         ]
 
     def _write_passthrough(self) -> None:
-        ask = self.table.section("passthrough", "ask")
-        if ask is not None:
-            self.add(("passthrough", "ask"), ask)
+        for key in ("ask", "unsealed"):
+            members = self.table.section("passthrough", key)
+            if members is not None:
+                self.add(("passthrough", key), members)
         extra = self.table.mapping("passthrough", "extra")
         for key in ("unless", "frame"):
             if key in extra:

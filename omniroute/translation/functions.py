@@ -56,6 +56,8 @@ _LAST_TIME_S: Final = 253402300800  # the year 10000
 _SNAKE: Final = re.compile(r"_([a-zA-Z0-9])")
 _TREES: Final = frozenset({dict, list})
 _SEAL: Final = b"omni:"
+SEAL_MARK: Final = b"b21uaT"
+"""How everything that `seal` writes begins: a body without it holds nothing that is sealed."""
 _URL_SAFE: Final = str.maketrans("+/", "-_")
 _ENDINGS: Final = (
     (".png", "image/png"),

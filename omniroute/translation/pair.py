@@ -13,6 +13,7 @@ from omniroute.errors import ExpressionError, TranslationError, UpstreamCutError
 from omniroute.translation import hub
 from omniroute.translation.failures import classify, parse_retry_after
 from omniroute.translation.format import Format
+from omniroute.translation.functions import SEAL_MARK
 from omniroute.translation.passthrough import PassedStream
 from omniroute.translation.runtime import Context, drop
 from omniroute.translation.shape import is_object
@@ -216,7 +217,17 @@ class FormatPair:
             self._set(changed, field, value, ctx)
         if target.stream and "passthrough.ask" in upstream.functions:
             changed.update(run_object(upstream.functions["passthrough.ask"], changed, ctx))
+        if "passthrough.unsealed" in upstream.functions:
+            changed = self._unsealed(changed, raw, ctx)
         return raw if changed == body and raw else render(changed)
+
+    def _unsealed(self, body: dict[str, Any], raw: bytes, ctx: Context) -> dict[str, Any]:
+        """Without the thoughts of other providers, whose signatures this one would refuse."""
+        if SEAL_MARK not in (raw or render(body)):
+            return body
+        written = run_object(self._upstream.functions["passthrough.unsealed"], body, ctx)
+        gone = {name for name, part in written.items() if part is None}
+        return {name: part for name, part in {**body, **written}.items() if name not in gone}
 
     def _set(self, body: dict[str, Any], field: str, value: Any, ctx: Context) -> None:
         """Write a hub field where this format keeps it; the longest row that matches says where."""

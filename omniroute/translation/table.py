@@ -48,7 +48,7 @@ INNER: Final[Mapping[str, frozenset[str]]] = {
     "stream.encode": frozenset(
         {"order", "start", "open", "delta", "close", "finish", "error", "ping"}
     ),
-    "passthrough": frozenset({"ask", "extra"}),
+    "passthrough": frozenset({"ask", "extra", "unsealed"}),
     "embedding": frozenset({"path", "encode", "decode"}),
     "count": frozenset({"path", "encode", "decode"}),
     "passthrough.extra": frozenset({"unless", "frame", "fields"}),

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omniroute.errors import TranslationError
-from omniroute.translation.functions import FUNCTIONS
+from omniroute.translation.functions import FUNCTIONS, SEAL_MARK
 
 PNG = "iVBORw0KGgoAAAANSUhEUgAA"
 TEXT_PART = {"type": "text", "text": "a"}
@@ -136,6 +136,7 @@ def test_a_source_becomes_its_url_and_back(data: bytes) -> None:
 def test_what_is_sealed_comes_back_in_either_alphabet(text: str) -> None:
     seal, unseal = FUNCTIONS["seal"], FUNCTIONS["unseal"]
     sealed = seal({"text": text})
+    assert sealed.encode().startswith(SEAL_MARK)
     assert unseal(sealed) == {"text": text}
     assert unseal(sealed.replace("+", "-").replace("/", "_").rstrip("=")) == {"text": text}
 

@@ -70,6 +70,17 @@ def test_a_request_that_needs_no_change_is_sent_as_it_came() -> None:
     assert sent.body is raw
 
 
+@pytest.mark.parametrize("format", ["anthropic", "gemini", "openai-responses"])
+def test_what_only_looks_sealed_is_sent_as_it_came(format: str) -> None:
+    turns = {"anthropic": "messages", "gemini": "contents", "openai-responses": "input"}
+    turn = {"role": "user", "content": "b21uaT", "parts": [{"text": "b21uaT"}]}
+    body = {turns[format]: [turn], "model": "upstream-model", "system": None}
+    raw = orjson.dumps(body) + b" "
+    sent = formats().pair(format, format).request(body, raw, target())
+    assert sent.body is raw
+    assert sent.dropped == ()
+
+
 def test_a_stream_is_always_asked_for_usage() -> None:
     body = {**ASKING, "stream_options": {"include_obfuscation": False}}
     sent = formats().pair("openai-chat", "openai-chat").request(body, b"", target(stream=True))
