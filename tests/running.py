@@ -81,8 +81,8 @@ async def running(
     )
     listener = socket.create_server(("127.0.0.1", 0))
     runtime = await Runtime.open(options, boot.load(options))
-    running_server = await server.start(runtime, listener)
     gateway = Gateway(runtime, folder, f"http://127.0.0.1:{listener.getsockname()[1]}")
+    running_server = await server.start(runtime, listener)
     try:
         yield gateway
     finally:

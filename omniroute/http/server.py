@@ -20,6 +20,10 @@ _log = logging.getLogger("omniroute.server")
 
 BACKLOG: Final = 2048
 """Connections that wait to be accepted: a burst must not meet refusals."""
+ACCEPTS_PER_TURN: Final = 16
+"""libuv accepts one connection per socket and turn of the loop. Under load a turn is long, and the
+last of five hundred new clients waited for seconds; the same socket listened on several times lets
+several in at each turn."""
 DRAIN_STEP_S: Final = 0.05
 
 
@@ -36,12 +40,12 @@ async def _run(options: Options, first: Loaded, listener: socket.socket) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, runtime.request_reload, "SIGHUP")
-    server = await start(runtime, listener, touchup=True)
-    _settle_collector()
     host, port = listener.getsockname()[:2]
+    serving = await start(runtime, listener, touchup=True)
+    _settle_collector()
     _log.info("listening on http://%s:%s (config %s)", host, port, runtime.snapshot.digest)
     await stop.wait()
-    await stop_gracefully(runtime, server)
+    await stop_gracefully(runtime, serving)
     return 0
 
 
@@ -57,33 +61,49 @@ def _settle_collector() -> None:
     gc.set_threshold(10_000, 10, 10)
 
 
-async def start(
-    runtime: Runtime, listener: socket.socket, *, touchup: bool = False
-) -> AsyncioServer:
+class Serving:
+    """The listening sockets of one worker, all of them the same socket."""
+
+    def __init__(self, servers: list[AsyncioServer]) -> None:
+        self._servers = servers
+
+    def connections(self) -> list[Any]:
+        return [one for server in self._servers for one in cast("Any", server).connections]
+
+    def close(self) -> None:
+        """Accept nothing more."""
+        for server in self._servers:
+            server.close()
+
+
+async def start(runtime: Runtime, listener: socket.socket, *, touchup: bool = False) -> Serving:
     """Serve `runtime` on a bound socket."""
-    app = build_app(runtime, touchup=touchup)
-    untyped: Any = app
-    server: AsyncioServer = await untyped.create_server(
-        sock=listener, backlog=BACKLOG, return_asyncio_server=True, access_log=False
-    )
-    await server.startup()
-    await cast("Any", server).start_serving()
-    return server
+    untyped: Any = build_app(runtime, touchup=touchup)
+    servers: list[AsyncioServer] = []
+    for _ in range(ACCEPTS_PER_TURN):
+        server: AsyncioServer = await untyped.create_server(
+            sock=listener.dup(), backlog=BACKLOG, return_asyncio_server=True, access_log=False
+        )
+        if not servers:
+            await server.startup()
+        await cast("Any", server).start_serving()
+        servers.append(server)
+    listener.close()
+    return Serving(servers)
 
 
-async def stop_gracefully(runtime: Runtime, server: AsyncioServer) -> None:
+async def stop_gracefully(runtime: Runtime, serving: Serving) -> None:
     """Accept nothing more, let running requests finish for `shutdown_grace`, then close."""
     runtime.draining = True
     grace_s = runtime.snapshot.config.server.shutdown_grace_s
-    server.close()
+    serving.close()
     loop = asyncio.get_running_loop()
     ends = loop.time() + grace_s
     _log.info("stopping; %s requests may finish for %.0f s", runtime.in_flight, grace_s)
-    connections: set[Any] = cast("Any", server).connections
-    while connections and loop.time() < ends:
-        for connection in list(connections):
+    while (open_ones := serving.connections()) and loop.time() < ends:
+        for connection in open_ones:
             connection.close_if_idle()
         await asyncio.sleep(DRAIN_STEP_S)
-    for connection in list(connections):
+    for connection in serving.connections():
         connection.close(timeout=0)
     await runtime.close()
