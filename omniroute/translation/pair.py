@@ -235,26 +235,14 @@ class FormatPair:
         while name not in self._upstream.setters:
             name, _, last = name.rpartition(".")
             if not name:
-                drop(ctx, field)
+                if value is not None:
+                    drop(ctx, field)
                 return
             rest.insert(0, last)
         for step in reversed(rest):
             value = {step: value}
         node = {"value": value, "body": body}
-        for key, written in run_object(self._upstream.setters[name], node, ctx).items():
-            old = body.get(key)
-            if written is None:
-                body.pop(key, None)
-            elif is_object(written):
-                merged = {**old, **written} if is_object(old) else written
-                gone = [name for name, part in written.items() if part is None]
-                kept = {name: part for name, part in merged.items() if name not in gone}
-                if kept:
-                    body[key] = kept
-                else:
-                    body.pop(key, None)
-            else:
-                body[key] = written
+        _overlay(body, run_object(self._upstream.setters[name], node, ctx))
 
     def _add_hub(self, ctx: Context, target: Target) -> None:
         if self._upstream.answers_need_hub or self._client.answers_need_hub:
@@ -303,6 +291,26 @@ class FormatPair:
             dropped=tuple(ctx["dropped"]),
             remember=hub.remember(response, upstream.name, client.forgets),
         )
+
+
+def _overlay(body: dict[str, Any], written: dict[str, Any]) -> None:
+    """Put members where they belong, null ones away, and leave all others as they are.
+
+    Objects below are replaced by new ones: the client's own body is still read elsewhere.
+    """
+    for name, part in written.items():
+        if is_object(part):
+            old = body.get(name)
+            below = dict(old) if is_object(old) else {}
+            _overlay(below, part)
+            if below:
+                body[name] = below
+            else:
+                body.pop(name, None)
+        elif part is None:
+            body.pop(name, None)
+        else:
+            body[name] = part
 
 
 def _need_unsigned(response: dict[str, Any]) -> None:
