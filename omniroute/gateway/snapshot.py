@@ -107,7 +107,7 @@ def compile_snapshot(
             try:
                 outlets[key] = _outlet(config, provider, connection, formats, secrets)
             except MissingSecretError as missing:
-                unavailable[key] = str(missing)
+                unavailable[key] = "its secret is missing"  # clients read this: no names, no paths
                 warnings.append(_disabled(config, provider, connection, str(missing)))
     hooks: dict[str, Hook] = {}
     for budget in config.budgets.values():

@@ -6,9 +6,11 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final
 
 from sanic import HTTPResponse, Sanic
+from sanic.http.http1 import Http
 from sanic.request import Request
 
 from omniroute.base.log import request_id
+from omniroute.errors import RequestError
 from omniroute.gateway.runtime import Runtime
 from omniroute.http import (
     cors,
@@ -34,6 +36,9 @@ Handler = Callable[..., Coroutine[Any, Any, HTTPResponse | None]]
 
 NO_BOUND_S: Final = 10**9
 """Sanic's answer timeout is off: the pipeline bounds every wait itself, streams by silence."""
+
+MAX_HEADER_BYTES: Final = 16384
+"""The most that Sanic can be told to take."""
 
 
 def routes() -> tuple[Route, ...]:
@@ -70,9 +75,8 @@ def build_app(runtime: Runtime, *, touchup: bool = False) -> Sanic[Any, Any]:
     app.config.RESPONSE_TIMEOUT = NO_BOUND_S
     app.config.KEEP_ALIVE_TIMEOUT = 120
     for route in routes():
-        app.add_route(
-            _boundary(runtime, route), route.path, methods=[route.method], name=route.name
-        )
+        methods = ["GET", "HEAD"] if route.method == "GET" else [route.method]
+        app.add_route(_boundary(runtime, route), route.path, methods=methods, name=route.name)
 
     async def failed(request: Request, error: Exception) -> HTTPResponse:
         origins = runtime.snapshot.config.server.cors_origins
@@ -98,11 +102,24 @@ def build_app(runtime: Runtime, *, touchup: bool = False) -> Sanic[Any, Any]:
 
 def _bound_bodies(app: Sanic[Any, Any], runtime: Runtime) -> None:
     app.config.REQUEST_MAX_SIZE = runtime.snapshot.config.server.max_body_bytes
+    # Sanic would bound heads by the bound of bodies as well, whenever that is set.
+    Http.set_header_max_size(MAX_HEADER_BYTES)
 
 
 def _add(response: HTTPResponse, headers: Mapping[str, str]) -> None:
     for name, value in headers.items():
         response.headers[name] = value
+
+
+def _refuse_coded(asked: Asked) -> None:
+    coding = asked.headers.get("content-encoding", "").strip().lower()
+    if coding not in ("", "identity"):
+        raise RequestError(
+            "invalid_request",
+            f"the content-encoding {coding!r} is not taken; send the body as it is",
+            status=415,
+            headers={"Accept-Encoding": "identity"},
+        )
 
 
 def _boundary(runtime: Runtime, route: Route) -> Handler:
@@ -115,6 +132,7 @@ def _boundary(runtime: Runtime, route: Route) -> Handler:
         request.ctx.request_id = number
         request_id.set(number)
         asked = Asked(request, number)
+        _refuse_coded(asked)
         if role is not None:
             runtime.require_role(
                 presented_key(asked), role=role, client_ip=client_ip_of(asked, runtime.snapshot)

@@ -32,6 +32,8 @@ def from_exception(error: Exception) -> RequestError:
     match error:
         case RequestError():
             return error
+        case PayloadTooLarge() if "header" in str(error):
+            return RequestError("too_large", "the request's headers are too large", status=431)
         case PayloadTooLarge():
             return RequestError("too_large", "the request is larger than server.max_body allows")
         case MethodNotAllowed():

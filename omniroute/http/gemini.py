@@ -6,6 +6,7 @@ Google's SDK calls `/v1beta/…` and, by default, `/v1/…`; both are the same h
 from __future__ import annotations
 
 from typing import Final
+from urllib.parse import unquote
 
 import orjson
 from sanic import HTTPResponse
@@ -36,7 +37,7 @@ async def _act(runtime: Runtime, asked: Asked, path: str) -> HTTPResponse | None
         headers=asked.headers,
         key=presented_key(asked),
         client_ip=client_ip_of(asked, runtime.snapshot),
-        model=model,
+        model=unquote(model),
         stream=streams,
         stream_framing="json-array" if streams and asked.query("alt") != "sse" else None,
     )

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final
+from urllib.parse import unquote
 
 import orjson
 from sanic import HTTPResponse
@@ -37,7 +38,11 @@ def listing(runtime: Runtime, asked: Asked, format: str) -> HTTPResponse:
 
 
 def single(runtime: Runtime, asked: Asked, format: str, model: str) -> HTTPResponse:
-    """One model. Raises RequestError (404) when there is none that the caller may ask for."""
+    """One model. Raises RequestError (404) when there is none that the caller may ask for.
+
+    SDKs send a model's slash as %2F, which routing leaves as it is.
+    """
+    model = unquote(model)
     for row in visible(runtime, asked):
         if row.id == model:
             return whole(200, {}, orjson.dumps(SHAPES[format](row, runtime.started)))

@@ -70,6 +70,53 @@ async def test_a_body_beyond_the_bound_is_413_also_after_a_reload(tmp_path: Path
             assert (await client.post(CHAT, json=big)).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        pytest.param({"content-encoding": "gzip"}, 415, id="a coded body"),
+        pytest.param({"content-encoding": "identity"}, 200, id="not coded"),
+        pytest.param({"x-long": "a" * 12_000}, 200, id="a long header"),
+        pytest.param({"x-long": "a" * 20_000}, 431, id="too long a header"),
+    ],
+)
+async def test_heads_have_bounds_of_their_own(
+    tmp_path: Path, headers: dict[str, str], status: int
+) -> None:
+    async with running(tmp_path, ECHO + "server: {max_body: 1KiB}\n") as gateway:
+        reply = await gateway.client.post(CHAT, json=ASK, headers=headers)
+        assert reply.status_code == status, reply.text
+        assert reply.headers["x-request-id"]
+        if status != 200:
+            assert "max_body" not in reply.json()["error"]["message"]
+
+
+async def test_head_answers_as_get_without_a_body(tmp_path: Path) -> None:
+    async with running(tmp_path) as gateway:
+        for path in ("/healthz", "/readyz", "/v1/models"):
+            full, bare = await gateway.client.get(path), await gateway.client.head(path)
+            assert (bare.status_code, bare.content) == (200, b"")
+            assert bare.headers["content-length"] == full.headers["content-length"]
+        assert (await gateway.client.head(CHAT)).status_code == 405
+
+
+async def test_a_model_is_found_by_its_id_as_sdks_quote_it(tmp_path: Path) -> None:
+    async with running(tmp_path) as gateway:
+        for path in ("/v1/models/echo/echo", "/v1/models/echo%2Fecho"):
+            assert (await gateway.client.get(path)).json()["id"] == "echo/echo"
+        asked = {"contents": [{"role": "user", "parts": [{"text": "hi"}]}]}
+        reply = await gateway.client.post("/v1beta/models/echo%2Fecho:generateContent", json=asked)
+        assert reply.status_code == 200, reply.text
+
+
+async def test_a_missing_secret_is_not_described_to_clients(tmp_path: Path) -> None:
+    text = ECHO + "  p: {preset: openai, connections: {a: {api_key: '${file:./absent}'}}}\n"
+    async with running(tmp_path, text) as gateway:
+        reply = await gateway.client.post(CHAT, json={**ASK, "model": "p/gpt-5"})
+        assert reply.status_code == 503
+        assert "its secret is missing" in reply.text
+        assert "absent" not in reply.text
+
+
 async def test_paths_and_methods_that_are_not_there(tmp_path: Path) -> None:
     async with running(tmp_path) as gateway:
         client = gateway.client
