@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -174,6 +175,7 @@ def client_frames(format_name: str, out: bytes) -> list[Any]:
     return frames
 
 
+@cache
 def framing_of(format_name: str) -> str:
     path = Path(__file__).parents[2] / "translators" / f"{format_name}.yaml"
     return cast(str, yaml.safe_load(path.read_text(encoding="utf-8"))["framing"])
