@@ -1,0 +1,27 @@
+"""Every row of every table is run by some golden case, or it is said why none does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import pytest
+import yaml
+
+from tests.translation import golden
+from tests.translation.coverage import Coverage
+
+_EXCUSED: Final = Path(__file__).with_name("uncovered.yaml")
+_ELSEWHERE: Final = ("facts", "set", "embedding", "count", "continuing", "passthrough")
+"""Sections that no golden case speaks of; tests of the gateway and of passing through run them."""
+
+
+def test_every_row_is_run_by_a_golden_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    coverage = Coverage()
+    watched = coverage.load(monkeypatch)
+    monkeypatch.setattr(golden, "formats", lambda: watched)
+    for path in golden.cases():
+        golden.outcome(golden.load(path))
+    excused: dict[str, dict[str, str]] = yaml.safe_load(_EXCUSED.read_text(encoding="utf-8"))
+    idle = {file: set(rows) for file, rows in coverage.idle(but=_ELSEWHERE).items()}
+    assert idle == {file: set(rows) for file, rows in excused.items()}
