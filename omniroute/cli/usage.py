@@ -116,8 +116,10 @@ def _statement(sql: str | None, script: str | None) -> str:
     try:
         with click.open_file(script or "-", encoding="utf-8") as file:
             return file.read()
-    except (OSError, UnicodeDecodeError) as exc:
-        raise UsageError(f"cannot read {script}: {exc}") from exc
+    except OSError as exc:
+        raise UsageError(f"cannot read {script}: {exc.strerror}") from exc
+    except UnicodeDecodeError:
+        raise UsageError(f"{script} is not UTF-8") from None
 
 
 def _configured_data_dir(config: tuple[str, ...]) -> Path:
@@ -133,8 +135,10 @@ def _answer(
     if form == "parquet":
         _write_parquet(connection, statement, output)
         return
-    cursor = connection.execute(statement)
-    described = cursor.description or ()
+    cursor = cast("duckdb.DuckDBPyConnection | None", connection.execute(statement))
+    described = cursor.description if cursor is not None else None
+    if cursor is None or described is None:
+        raise UsageError("there is no query in the text")
     columns = [str(column[0]) for column in described]
     types = [str(column[1]) for column in described]
     if form == "table" and output is None and sys.stdout.isatty():

@@ -7,6 +7,7 @@ claim that was never settled is charged as estimated, since its answer may have 
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 from pathlib import Path
@@ -113,7 +114,8 @@ class Journal:
         fresh = self._path.with_suffix(".new")
         fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
         try:
-            os.write(fd, data)
+            if os.write(fd, data) < len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             fresh.replace(self._path)
         except OSError:
             os.close(fd)

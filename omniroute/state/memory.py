@@ -286,10 +286,13 @@ class MemoryStore:
         for shelf in self._shelves.values():
             shelf.sweep(now_s)
         if self._journal is not None and self._journal.size_bytes > COMPACT_BYTES:
-            try:
-                self._journal.rewrite(self._lines())
-            except OSError as error:
-                _log.error("the state journal cannot be compacted: %s", error.strerror)
+            self._compact(self._journal)
+
+    def _compact(self, journal: Journal) -> None:
+        try:
+            journal.rewrite(self._lines())
+        except OSError as error:
+            _log.error("the state journal cannot be compacted: %s", error.strerror)
 
     async def maintain(self) -> None:
         while True:
@@ -298,10 +301,13 @@ class MemoryStore:
 
     async def close(self) -> None:
         if self._journal is not None:
-            self._journal.rewrite(self._lines())
+            self._compact(self._journal)
             self._journal.close()
             self._journal = None
-        self._save_shelves()
+        try:
+            self._save_shelves()
+        except OSError as error:  # the ledger is still to be closed
+            _log.error("what the cache holds cannot be kept: %s", error.strerror)
 
     def _lines(self) -> list[Line]:
         """The whole state, for a journal written anew."""

@@ -180,7 +180,8 @@ def test_the_data_dir_is_the_configurations(data_dir: Path, tmp_path: Path) -> N
     ("args", "message"),
     [
         (("SELECT 1", "-f", "x.sql"), "give one query"),
-        (("-f", "/no/such/file.sql"), "cannot read /no/such/file.sql"),
+        (("-f", "/no/such/file.sql"), "cannot read /no/such/file.sql: No such file"),
+        (("",), "there is no query"),
         (("SELECT 1", "-o", "/no/such/folder/x.csv"), "cannot write /no/such/folder/x.csv"),
     ],
 )

@@ -60,3 +60,23 @@ async def test_a_full_disk_does_not_refuse_requests(
     again = MemoryStore(tmp_path)
     assert short(await again.take(claim(requests(2)), NOW_S)).used == 2
     await again.close()
+
+
+async def test_closing_on_a_full_disk_keeps_what_was_written(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = MemoryStore(tmp_path)
+    for _ in range(3):
+        granted(await store.take(claim(requests(4)), NOW_S))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1, before[1]))
+    try:
+        await store.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert "the state journal cannot be compacted" in caplog.text
+    again = MemoryStore(tmp_path)
+    assert short(await again.take(claim(requests(2)), NOW_S)).used == 3
+    await again.close()
