@@ -32,6 +32,7 @@ _TEXT_PLACES: Final = frozenset({"system.prepend", "system.append", "system.repl
 
 MAX_COUNT: Final = 1 << 53  # no answer has more tokens; sums stay writable as JSON
 _UNKNOWN: Final = Usage()
+_LATEST_S: Final = 1e11  # some thousand years ahead: not a time in seconds any more
 
 
 def hub_field(name: str) -> str:
@@ -119,6 +120,21 @@ def usage_object(usage: Usage) -> dict[str, int]:
         "reasoning": usage.reasoning,
     }
     return {name: value for name, value in found.items() if value is not None}
+
+
+def begun_of(begun: Mapping[str, Any]) -> dict[str, Any]:
+    """What an upstream says of an answer that begins, without an id, name or time that is none.
+
+    Those are written into every frame, so a wrong one would spoil more than its own frame.
+    """
+    kept = dict(begun)
+    for name in ("id", "model"):
+        if not kept.get(name) or type(kept[name]) is not str:
+            kept.pop(name, None)
+    created: Any = kept.get("created")
+    if type(created) not in (int, float) or not 0 < created < _LATEST_S:
+        kept.pop("created", None)
+    return kept
 
 
 def settle_stop(stop: Any, blocks: list[Any]) -> str | None:

@@ -102,7 +102,7 @@ class PassedStream:
             if not self.started and "response" not in self._ctx:
                 begun = self._start(node, self._ctx)
                 if is_object(begun):
-                    self._ctx["response"] = begun
+                    self._ctx["response"] = hub.begun_of(begun)
                     self.usage = hub.usage_of(begun.get("usage"), self.usage)
         except (orjson.JSONDecodeError, TranslationError, ExpressionError, RecursionError):
             self.malformed += 1

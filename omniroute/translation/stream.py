@@ -219,7 +219,7 @@ class TranslatedStream:
             if not self._response:
                 begun = self._start(node, self._ctx)
                 if is_object(begun):
-                    self._begin(begun, out)
+                    self._begin(hub.begun_of(begun), out)
             rows = self._decode(node, self._ctx)
         except _UNTRANSLATABLE:
             self.malformed += 1

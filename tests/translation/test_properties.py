@@ -14,7 +14,7 @@ from omniroute.errors import TranslationError, UpstreamCutError
 from omniroute.translation.hub import settle_stop
 from omniroute.translation.pair import context
 from omniroute.translation.stream import TranslatedStream
-from omniroute.translation.values import Stream
+from omniroute.translation.values import Failure, Stream
 from tests.translation.golden import cases, load, upstream_bytes
 from tests.translation.tables import compiled, formats, target
 
@@ -122,6 +122,7 @@ def test_any_stream_ends_or_is_cut(
     except UpstreamCutError:
         pass
     assert isinstance(stream.ping(), bytes)
+    assert isinstance(stream.fail(Failure(kind="timeout", status=504, message="late")), bytes)
 
 
 @pytest.mark.parametrize("upstream", NAMES)
