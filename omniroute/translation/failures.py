@@ -53,6 +53,8 @@ def classify(
     """
     message = said.get("message")
     text = message[:_MAX_MESSAGE] if type(message) is str and message else "the provider failed"
+    if status is not None and not 400 <= status < 600:
+        status = None  # a redirect, or a success without an answer: no status for a client
     own = said.get("status")
     if status is None and type(own) is int and 400 <= own < 600:
         status = own
