@@ -30,6 +30,7 @@ from omniroute.http.auth import client_ip_of, presented_key, request_id_of
 from omniroute.http.endpoints import envelope_of
 from omniroute.http.errors import from_exception, render
 from omniroute.http.openapi import described
+from omniroute.http.receive import BoundedRequest
 from omniroute.http.routes import Route, Surface
 
 Handler = Callable[..., Coroutine[Any, Any, HTTPResponse | None]]
@@ -65,7 +66,9 @@ def build_app(runtime: Runtime, *, touchup: bool = False) -> Sanic[Any, Any]:
     `touchup` lets Sanic rewrite its own classes for speed, which works for one application in a
     process; tests build several.
     """
-    app: Sanic[Any, Any] = Sanic(f"omniroute-{id(runtime):x}", configure_logging=False)
+    app: Sanic[Any, Any] = Sanic(
+        f"omniroute-{id(runtime):x}", configure_logging=False, request_class=BoundedRequest
+    )
     app.config.TOUCHUP = touchup
     app.config.ACCESS_LOG = False
     app.config.FALLBACK_ERROR_FORMAT = "json"

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from omniroute.http.app import routes
+from omniroute.http.receive import BoundedRequest
 from omniroute.http.routes import Surface
 from tests.running import ECHO, Gateway, running
 
@@ -88,6 +89,29 @@ async def test_heads_have_bounds_of_their_own(
         assert reply.headers["x-request-id"]
         if status != 200:
             assert "max_body" not in reply.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("framing", "part"),
+    [
+        pytest.param("content-length: 100", b"{", id="length"),
+        pytest.param("transfer-encoding: chunked", b"5\r\n{", id="chunks"),
+    ],
+)
+async def test_a_body_that_stalls_is_let_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, framing: str, part: bytes
+) -> None:
+    monkeypatch.setattr(BoundedRequest, "silence_s", 0.05)
+    async with running(tmp_path) as gateway:
+        host, port = gateway.url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(f"POST {CHAT} HTTP/1.1\r\nhost: x\r\n{framing}\r\n\r\n".encode() + part)
+        async with asyncio.timeout(10):
+            answer = await reader.read()  # up to the end: the connection is closed
+        writer.close()
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        assert b"took too long to arrive" in answer
+        assert b"x-request-id" in answer.lower()
 
 
 async def test_head_answers_as_get_without_a_body(tmp_path: Path) -> None:
