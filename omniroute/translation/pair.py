@@ -213,8 +213,8 @@ class FormatPair:
         if asked_stream is not target.stream:
             changes["stream"] = target.stream
         changed = dict(body)
-        for field, value in changes.items():
-            self._set(changed, field, value, ctx)
+        for field in sorted(changes, key=_turn):
+            self._set(changed, field, changes[field], ctx)
         if target.stream and "passthrough.ask" in upstream.functions:
             changed.update(run_object(upstream.functions["passthrough.ask"], changed, ctx))
         if "passthrough.unsealed" in upstream.functions:
@@ -291,6 +291,12 @@ class FormatPair:
             dropped=tuple(ctx["dropped"]),
             remember=hub.remember(response, upstream.name, client.forgets),
         )
+
+
+def _turn(field: str) -> int:
+    """Limits first, as thinking has to fit below them; sampling last, as thinking may forbid it."""
+    group = field.partition(".")[0]
+    return 0 if group == "output" else 2 if group == "sampling" else 1
 
 
 def _overlay(body: dict[str, Any], written: dict[str, Any]) -> None:
