@@ -490,7 +490,9 @@ class Attempts:
         waits_s = [at_s - now_s for at_s in self._retry_at_s if at_s > now_s]
         retry_after_s = min(waits_s, default=None)
         if not timed_out and len(self.tried) == 1 and not self.passed_over:
-            return _single(self.tried[0].failure, retry_after_s)
+            failure = self.tried[0].failure
+            if failure.kind not in _GATEWAYS_OWN:
+                return _single(failure, retry_after_s)
         parts = [
             f"{describe(one.candidate)}: {one.failure.kind} ({one.failure.status})"
             f" {_short(one.failure.message)}"
@@ -521,6 +523,10 @@ class Attempts:
             retry_after_s=retry_after_s if worst.status >= 429 else None,
         )
 
+
+_GATEWAYS_OWN: Final[frozenset[Kind]] = frozenset({"authentication", "permission", "budget"})
+"""What a provider holds against the gateway's account. Told in its bare words, a client would take
+it for a fault of its own key; the list of attempts says whose it is."""
 
 _USEFULNESS: Final[tuple[Kind, ...]] = (
     "context_length",

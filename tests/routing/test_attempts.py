@@ -21,7 +21,7 @@ from omniroute.config.model import (
     Retry,
     Target,
 )
-from omniroute.errors import UpstreamConnectError, UpstreamCutError, UpstreamTimeoutError
+from omniroute.errors import Kind, UpstreamConnectError, UpstreamCutError, UpstreamTimeoutError
 from omniroute.routing.attempts import GiveUp, Try, Wait
 from omniroute.routing.breaker import Open
 from omniroute.routing.plan import RouteFacts
@@ -90,6 +90,14 @@ def test_a_refused_credential_moves_on_and_rests() -> None:
     assert [c.connection.id for c in world.plan("p/m").candidates] == ["b"]
     world.now_s += 700
     assert len(world.plan("p/m").candidates) == 2
+
+
+@pytest.mark.parametrize("kind", ["authentication", "permission", "budget"])
+def test_what_is_held_against_the_gateway_says_so(kind: Kind) -> None:
+    world = World(one_provider((Connection(id="a"),)))
+    _, error = world.run(lambda _: failing(401, kind), "p/m")
+    assert error is not None
+    assert error.message.startswith(f'no route for "p/m" could answer: p/m via a: {kind} (401)')
 
 
 def test_context_too_long_goes_only_to_a_larger_window() -> None:
