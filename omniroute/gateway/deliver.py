@@ -110,6 +110,21 @@ async def _open(flight: InFlight, begun: Begun, origin: Origin, opener: Opener) 
     return sink
 
 
+def tried_headers(flight: InFlight) -> dict[str, str]:
+    """Of a request that no provider answered: where it was sent last, and how often it was sent."""
+    trace = flight.trace
+    headers = {
+        "X-OmniRoute-Attempts": str(len(trace.attempts)),
+        "X-OmniRoute-Config": flight.snapshot.digest,
+    }
+    if trace.attempts:
+        last = trace.attempts[-1]
+        headers["X-OmniRoute-Provider"] = last.provider
+        headers["X-OmniRoute-Model"] = f"{last.provider}/{last.model}"
+        headers["X-OmniRoute-Connection"] = last.connection
+    return headers
+
+
 def _headers(flight: InFlight, origin: Origin, dropped: tuple[str, ...]) -> dict[str, str]:
     candidate = origin.candidate
     headers = {

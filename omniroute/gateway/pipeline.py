@@ -35,6 +35,7 @@ class Pipeline:
             return await run.answer(opener)
         except RequestError as error:
             run.trace.failed(Failure(kind=error.kind, status=error.status, message=error.message))
+            error.headers = {**run.tried_headers(), **error.headers}
             raise
         except asyncio.CancelledError:
             run.trace.failed(_LEFT)

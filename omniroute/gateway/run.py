@@ -12,7 +12,7 @@ from omniroute.gateway.cached import KeptAnswers
 from omniroute.gateway.call import Inbound, Opener, Whole
 from omniroute.gateway.claims import Claims
 from omniroute.gateway.continuing import keep
-from omniroute.gateway.deliver import Origin, reply, stream_on
+from omniroute.gateway.deliver import Origin, reply, stream_on, tried_headers
 from omniroute.gateway.fallback import first_answer
 from omniroute.gateway.inflight import InFlight
 from omniroute.gateway.repeats import Repeats
@@ -36,6 +36,10 @@ class Run:
     def write(self) -> None:
         """Append the record, once."""
         self._flight.write()
+
+    def tried_headers(self) -> dict[str, str]:
+        """What a failed request tells of its way: the configuration, and who was tried last."""
+        return tried_headers(self._flight)
 
     async def answer(self, opener: Opener) -> Whole | None:
         """The answer; None when it went out through a sink of `opener`."""

@@ -133,6 +133,8 @@ async def test_a_failing_upstream_is_told_in_the_clients_envelope(
         assert reply.status_code == status, reply.text
         assert reply.json()["error"]["code"] == kind
         assert "lab-credential" not in reply.text
+        told = [reply.headers[f"x-omniroute-{name}"] for name in ("provider", "model", "attempts")]
+        assert told == ["lab", "lab/m", "1"]
         if status == 429:
             assert reply.headers["retry-after"] == "7"
 
