@@ -9,7 +9,7 @@ WORKDIR /src
 # The dependencies come first: they change less often than the sources, so their layer is kept.
 COPY requirements/serve.txt requirements/serve.txt
 RUN python -m venv /opt/omniroute \
-    && /opt/omniroute/bin/pip install --require-hashes -r requirements/serve.txt
+    && /opt/omniroute/bin/pip install --no-deps --require-hashes -r requirements/serve.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY omniroute omniroute
 COPY translators translators
