@@ -16,7 +16,7 @@ from typing import Any, Final
 import orjson
 from msgspec import structs
 
-from omniroute.gateway.tables import read_tables
+from omniroute.active.tables import read_tables
 from omniroute.translation.registry import load_formats
 from omniroute.translation.values import Formats, Target
 

@@ -17,9 +17,10 @@ from typing import Self
 
 import httpx
 
-from omniroute.gateway import boot
-from omniroute.gateway.runtime import Runtime
-from omniroute.http import server
+from omniroute.active.load import Options, load
+from omniroute.http.edge import server
+from omniroute.http.surface import routes
+from omniroute.worker.runtime import Runtime
 
 ECHO = """
 version: 1
@@ -76,13 +77,13 @@ async def running(
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(content)
     (folder / "omniroute.yaml").write_text(text)
-    options = boot.Options(
+    options = Options(
         files=(str(folder / "omniroute.yaml"),), data_dir=str(folder / "data"), port=0
     )
     listener = socket.create_server(("127.0.0.1", 0))
-    runtime = await Runtime.open(options, boot.load(options))
+    runtime = await Runtime.open(options, load(options))
     gateway = Gateway(runtime, folder, f"http://127.0.0.1:{listener.getsockname()[1]}")
-    running_server = await server.start(runtime, listener)
+    running_server = await server.start(runtime, listener, routes())
     try:
         yield gateway
     finally:

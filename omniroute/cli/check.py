@@ -1,4 +1,4 @@
-"""`omniroute check` and `omniroute explain`: findings for people, editors and CI."""
+"""`omniroute check`: findings for people, editors and CI."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import click
 
 from omniroute.cli.options import check_files, config_files, config_option, style
 from omniroute.config.check import Checked
-from omniroute.config.codes import load_codes, render_code
 from omniroute.config.render import (
     Format,
     count,
@@ -17,8 +16,6 @@ from omniroute.config.render import (
     render_sarif,
     render_text,
 )
-from omniroute.config.schema import suggest
-from omniroute.errors import UsageError
 
 
 @click.command("check")
@@ -54,22 +51,6 @@ def check_command(
     names = sorted({file for one in checked for file in one.files})
     click.echo(_summary(errors, warnings, len(names)), err=True)
     ctx.exit(1 if errors or (strict and warnings) else 0)
-
-
-@click.command("explain")
-@click.argument("code", required=False)
-def explain_command(code: str | None) -> None:
-    """Tell what a diagnostic CODE means, by a wrong and a right example; without it, list all."""
-    codes = load_codes()
-    if code is None:
-        for known in codes.values():
-            click.echo(f"{known.id}  {known.severity:7}  {known.title}")
-        return
-    found = codes.get(code.upper())
-    if found is None:
-        hint = suggest(code.upper(), codes)
-        raise UsageError(f"there is no code {code}; {hint or 'run `omniroute explain` for all'}")
-    click.echo(render_code(found), nl=False)
 
 
 def _render(checked: list[Checked], output: Format) -> str:

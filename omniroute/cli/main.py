@@ -6,14 +6,18 @@ import sys
 
 import click
 
-from omniroute.cli.admin import init_command, keys_group
-from omniroute.cli.check import check_command, explain_command
-from omniroute.cli.dryrun import test_command
+from omniroute.cli.check import check_command
+from omniroute.cli.completion import completion_command
+from omniroute.cli.explain import explain_command
+from omniroute.cli.formats import formats_command
+from omniroute.cli.init import init_command
+from omniroute.cli.keys import keys_group
 from omniroute.cli.route import route_command
 from omniroute.cli.serve import serve
-from omniroute.cli.shell import completion_command, version_command
-from omniroute.cli.translate import formats_command, translate_command
-from omniroute.cli.usage import sql_command
+from omniroute.cli.sql import sql_command
+from omniroute.cli.test import test_command
+from omniroute.cli.translate import translate_command
+from omniroute.cli.version import version_command
 from omniroute.errors import OmnirouteError, UsageError
 
 

@@ -9,14 +9,14 @@ from typing import Final, TypeVar
 
 import click
 
+from omniroute.active.disk import Disk
+from omniroute.active.inspect import inspect
 from omniroute.config.check import Checked
 from omniroute.config.diagnostics import has_errors
 from omniroute.config.loader import Reader
 from omniroute.config.model import Config
 from omniroute.config.render import count, render_text
 from omniroute.errors import ConfigError, UsageError
-from omniroute.gateway.disk import Disk
-from omniroute.gateway.inspect import inspect
 
 DEFAULT_FILE: Final = "omniroute.yaml"
 

@@ -12,13 +12,14 @@ from typing import Final
 
 import click
 
+from omniroute.active.load import Options, RejectedError, load
 from omniroute.base.log import set_up_logging
 from omniroute.cli.options import config_files, config_option, rejected, show_findings
 from omniroute.errors import ConfigError, UsageError
-from omniroute.gateway import boot
-from omniroute.gateway.stores import embed_store
-from omniroute.http import server
-from omniroute.http.workers import run_workers
+from omniroute.http.edge import server
+from omniroute.http.edge.workers import run_workers
+from omniroute.http.surface import routes
+from omniroute.worker.stores import embed_store
 
 WORKER_ENV: Final = "OMNIROUTE_WORKER"
 """Set by the parent for each child: its number, from 0."""
@@ -57,7 +58,7 @@ def serve(
     TERM and INT end it: running streams may finish for server.shutdown_grace. HUP reloads.
     """
     set_up_logging(level=log_level, json_lines=log_format == "json")
-    options = boot.Options(
+    options = Options(
         files=config_files(tuple(config)),
         host=host,
         port=port,
@@ -65,8 +66,8 @@ def serve(
         worker=_worker_number(),
     )
     try:
-        first = boot.load(options)
-    except boot.RejectedError as error:
+        first = load(options)
+    except RejectedError as error:
         show_findings(error.checked)
         raise rejected(error.checked) from error
     count = _worker_count(workers, first.server.workers)
@@ -80,7 +81,7 @@ def serve(
             if embedded is not None:
                 embedded.close()
         sys.exit(code)
-    sys.exit(server.run(options, first, listener))
+    sys.exit(server.run(options, first, listener, routes()))
 
 
 def _prepare(data_dir: Path) -> None:

@@ -1,4 +1,4 @@
-"""`omniroute translate` and `omniroute formats`: what the tables do to a body, offline."""
+"""`omniroute translate`: what the tables do to a body, offline."""
 
 from __future__ import annotations
 
@@ -11,26 +11,13 @@ import click
 import orjson
 from msgspec import structs
 
-from omniroute.cli.tabular import render_rows
-from omniroute.errors import OmnirouteError, TableError, TranslationError, UsageError
-from omniroute.gateway.tables import USER_FOLDER, read_tables
-from omniroute.translation.registry import load_formats
-from omniroute.translation.values import Formats, Pair, Target
+from omniroute.cli.formats import load_tables, tables_option, write_json
+from omniroute.errors import OmnirouteError, TranslationError, UsageError
+from omniroute.translation.values import Pair, Target
 
 _PIECE_BYTES: Final = 65536
 
 F = TypeVar("F", bound=Callable[..., object])
-
-
-def _tables_option(command: F) -> F:
-    return click.option(
-        "--tables",
-        type=click.Path(file_okay=False),
-        default=USER_FOLDER,
-        show_default=True,
-        metavar="DIR",
-        help="Tables of your own, which add to the shipped ones or replace them.",
-    )(command)
 
 
 @click.command("translate")
@@ -53,7 +40,7 @@ def _tables_option(command: F) -> F:
     metavar="NAME",
     help="The model has this capability; repeatable. Without any, nothing is known.",
 )
-@_tables_option
+@tables_option
 def translate_command(
     file: str,
     source: str,
@@ -74,7 +61,7 @@ def translate_command(
     """
     if is_response and is_stream:
         raise UsageError("give --response or --stream, not both")
-    formats = _load(tables)
+    formats = load_tables(tables)
     for name in (source, to):
         if name not in formats.names():
             raise UsageError(f"there is no format {name}; known are {', '.join(formats.names())}")
@@ -93,7 +80,7 @@ def translate_command(
         dropped = _write_stream(pair, data, body, where)
     elif is_response:
         reply = pair.reply(data, body, where)
-        _write_json(reply.body)
+        write_json(reply.body)
         dropped = reply.dropped
     else:
         body = _object(data, file)
@@ -111,7 +98,7 @@ def _write_request(pair: Pair, body: dict[str, Any], raw: bytes, where: Target) 
         raise OmnirouteError(f"refused{field}: {error.message}") from error
     query = "&".join(f"{name}={value}" for name, value in sent.query)
     click.echo(f"POST {sent.path}{'?' if query else ''}{query}", err=True)
-    _write_json(sent.body)
+    write_json(sent.body)
     return sent.dropped
 
 
@@ -130,41 +117,6 @@ def _write_stream(pair: Pair, data: bytes, body: dict[str, Any], where: Target) 
     return stream.dropped
 
 
-@click.command("formats")
-@_tables_option
-@click.option("--json", "as_json", is_flag=True, help="Write JSON.")
-def formats_command(tables: str, *, as_json: bool) -> None:
-    """List the wire formats: where they come from, how they stream, what they cannot express."""
-    found = [
-        {
-            "format": about.name,
-            "title": about.title,
-            "table": about.file,
-            "framing": about.framing,
-            "path": about.path,
-            "drops": list(about.drops),
-            "rejects": list(about.rejects),
-        }
-        for about in _load(tables).about()
-    ]
-    if as_json:
-        _write_json(orjson.dumps(found))
-        return
-    columns = ("format", "framing", "path", "table", "title")
-    rows = [[row[name] for name in columns] for row in found]
-    for line in render_rows(columns, ["VARCHAR"] * len(columns), rows, "table"):
-        click.echo(line, nl=False)
-
-
-def _load(folder: str) -> Formats:
-    texts = read_tables(Path(folder))
-    try:
-        return load_formats(texts)
-    except TableError as error:
-        click.echo(str(error), err=True)
-        raise OmnirouteError("the tables cannot be used") from error
-
-
 def _read(file: str) -> bytes:
     try:
         return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
@@ -180,8 +132,3 @@ def _object(data: bytes, file: str) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise UsageError(f"{file} does not hold a JSON object")
     return cast(dict[str, Any], body)
-
-
-def _write_json(data: bytes) -> None:
-    text = orjson.dumps(orjson.loads(data), option=orjson.OPT_INDENT_2)
-    sys.stdout.buffer.write(text + b"\n")

@@ -1,1 +1,1 @@
-"""A snapshot and a request's life on it: compile, reload, pipeline, relay."""
+"""One request's life: understood, reserved, attempted, delivered, settled."""

@@ -10,16 +10,12 @@ from urllib.parse import quote
 from msgspec import Struct
 
 from omniroute.errors import UpstreamError, UpstreamTimeoutError
-from omniroute.gateway.relay import (
-    ReportedFailureError,
-    read_error,
-    read_until_started,
-    read_whole,
-)
-from omniroute.gateway.snapshot import Outlet
+from omniroute.gateway.relay import ReportedFailureError, read_until_started
+from omniroute.request.provider import read_error, read_whole
 from omniroute.routing.retry import failure_of
 from omniroute.translation.values import Failure, Outbound, Pair, Reply, Stream, Target
 from omniroute.upstream.client import Bounds, Exchange, Transport, UpstreamRequest
+from omniroute.upstream.outlet import Outlet
 
 T = TypeVar("T")
 

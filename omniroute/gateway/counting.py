@@ -9,10 +9,10 @@ from msgspec import Struct
 from omniroute.errors import TranslationError, UpstreamError
 from omniroute.gateway.attempt import Ask, request_of
 from omniroute.gateway.fallback import ask_of
-from omniroute.gateway.inflight import InFlight
-from omniroute.gateway.relay import read_whole
 from omniroute.gateway.reserve import reserve
 from omniroute.gateway.understand import admit, look_back, understand
+from omniroute.request.inflight import InFlight
+from omniroute.request.provider import read_whole
 from omniroute.routing.values import Candidate
 from omniroute.upstream.client import Bounds
 

@@ -11,16 +11,16 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from omniroute.answers.continued import Continued, keep
 from omniroute.errors import UpstreamError
 from omniroute.gateway.attempt import Answered, Begun
-from omniroute.gateway.call import Opener, Sink, Whole
-from omniroute.gateway.continuing import Continued, keep
-from omniroute.gateway.cost import cost_of
-from omniroute.gateway.inflight import InFlight
 from omniroute.gateway.progress import HEADER as PROGRESS_HEADER
 from omniroute.gateway.progress import ProgressSink, wants_progress
 from omniroute.gateway.relay import relay
-from omniroute.gateway.trace import Trace
+from omniroute.request.call import Opener, Sink, Whole
+from omniroute.request.cost import cost_of
+from omniroute.request.inflight import InFlight
+from omniroute.request.trace import Trace
 from omniroute.routing.attempts import Attempts
 from omniroute.routing.values import Candidate
 from omniroute.state.kept import remember

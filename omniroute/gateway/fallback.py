@@ -14,11 +14,11 @@ from omniroute.admission.values import Admit
 from omniroute.base.secret import redact
 from omniroute.errors import RequestError, TranslationError
 from omniroute.gateway.attempt import Answered, Ask, AttemptFailedError, Begun, attempt
-from omniroute.gateway.claims import Claims
-from omniroute.gateway.inflight import InFlight
+from omniroute.gateway.reservations import Claims
 from omniroute.gateway.reserve import Reserved, reserve_target
 from omniroute.gateway.understand import Understood
 from omniroute.ledger.record import AttemptRecord
+from omniroute.request.inflight import InFlight
 from omniroute.routing.attempts import GiveUp, Try, Wait
 from omniroute.routing.values import Candidate
 from omniroute.state.kept import recall

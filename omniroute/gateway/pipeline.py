@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+from omniroute.active.snapshot import Snapshot
+from omniroute.answers.semantic import Meanings
 from omniroute.errors import RequestError
-from omniroute.gateway.call import Inbound, Opener, Whole
 from omniroute.gateway.counting import Counted, count
-from omniroute.gateway.inflight import InFlight
 from omniroute.gateway.run import Run
-from omniroute.gateway.services import Services
-from omniroute.gateway.snapshot import Snapshot
+from omniroute.request.call import Inbound, Opener, Whole
+from omniroute.request.inflight import InFlight
+from omniroute.request.services import Services
 from omniroute.translation.values import Failure
 
 _LEFT: Final = Failure(kind="client_closed", status=499, message="the client left")
@@ -22,14 +23,17 @@ _BUG: Final = Failure(kind="internal", status=500, message="an internal error oc
 class Pipeline:
     """Counts what is running, and sees to it that every request leaves a record."""
 
-    def __init__(self, *, current: Callable[[], Snapshot], services: Services) -> None:
+    def __init__(
+        self, *, current: Callable[[], Snapshot], services: Services, semantic: Meanings
+    ) -> None:
         self._current = current
         self._services = services
+        self._semantic = semantic
         self.in_flight = 0
 
     async def run(self, inbound: Inbound, opener: Opener) -> Whole | None:
         """The answer; None when it went out through a sink of `opener`. Raises RequestError."""
-        run = Run(self._services, self._current(), inbound)
+        run = Run(self._services, self._semantic, self._current(), inbound)
         self.in_flight += 1
         try:
             return await run.answer(opener)

@@ -10,16 +10,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from omniroute.errors import UpstreamCutError, UpstreamError
-from omniroute.gateway.call import Sink
+from omniroute.errors import UpstreamError
+from omniroute.request.call import Sink
 from omniroute.routing.retry import failure_of
 from omniroute.translation.values import Failure, Stream
 from omniroute.upstream.client import Exchange
-
-MAX_REPLY_BYTES: Final = 64 << 20
-"""A whole answer is held in memory once; beyond this the upstream is not answering a chat."""
-MAX_ERROR_BYTES: Final = 256 << 10
-"""Of an error answer only the beginning is worth reading."""
 
 MAX_HOLD_S: Final = 10.0
 """A provider that says it began and then only pings is thinking; after this its client may know."""
@@ -33,34 +28,6 @@ class ReportedFailureError(Exception):
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.message)
         self.failure = failure
-
-
-async def read_whole(exchange: Exchange, *, limit_bytes: int = MAX_REPLY_BYTES) -> bytes:
-    """The whole body. Raises UpstreamCutError when it is larger than `limit_bytes`."""
-    first = await exchange.read()
-    if not first:
-        return b""
-    chunks = [first]
-    size = len(first)
-    while chunk := await exchange.read():
-        size += len(chunk)
-        if size > limit_bytes:
-            raise UpstreamCutError(f"the upstream's answer is larger than {limit_bytes} bytes")
-        chunks.append(chunk)
-    return first if len(chunks) == 1 else b"".join(chunks)
-
-
-async def read_error(exchange: Exchange) -> bytes:
-    """The beginning of an error answer; what cannot be read is left out."""
-    chunks: list[bytes] = []
-    size = 0
-    try:
-        while size < MAX_ERROR_BYTES and (chunk := await exchange.read()):
-            chunks.append(chunk)
-            size += len(chunk)
-    except UpstreamError:
-        pass  # the status alone tells enough
-    return b"".join(chunks)[:MAX_ERROR_BYTES]
 
 
 async def read_until_started(

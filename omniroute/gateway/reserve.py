@@ -11,10 +11,10 @@ from omniroute.admission.gate import DEFAULT_OUTPUT_TOKENS, after_shortage
 from omniroute.admission.policy import context_of
 from omniroute.admission.values import Admit, Refuse
 from omniroute.errors import RequestError
-from omniroute.gateway.claims import Claims
-from omniroute.gateway.cost import cost_of
-from omniroute.gateway.inflight import InFlight
+from omniroute.gateway.reservations import Claims
 from omniroute.gateway.understand import Understood
+from omniroute.request.cost import cost_of
+from omniroute.request.inflight import InFlight
 from omniroute.routing.attempts import Attempts
 from omniroute.routing.plan import RouteFacts, plan
 from omniroute.routing.resolve import resolve

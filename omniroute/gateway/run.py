@@ -6,27 +6,35 @@ written before the client has seen the end of its answer.
 
 from __future__ import annotations
 
+from omniroute.active.snapshot import Snapshot
 from omniroute.admission.values import Admit
+from omniroute.answers.cache import KeptAnswers
+from omniroute.answers.continued import keep
+from omniroute.answers.idempotency import Repeats
+from omniroute.answers.semantic import Meanings
 from omniroute.gateway.attempt import Answered
-from omniroute.gateway.cached import KeptAnswers
-from omniroute.gateway.call import Inbound, Opener, Whole
-from omniroute.gateway.claims import Claims
-from omniroute.gateway.continuing import keep
 from omniroute.gateway.deliver import Origin, reply, stream_on, tried_headers
 from omniroute.gateway.fallback import first_answer
-from omniroute.gateway.inflight import InFlight
-from omniroute.gateway.repeats import Repeats
+from omniroute.gateway.reservations import Claims
 from omniroute.gateway.reserve import ReroutedError, reserve, settle
-from omniroute.gateway.services import Services
-from omniroute.gateway.snapshot import Snapshot
-from omniroute.gateway.trace import Trace
 from omniroute.gateway.understand import Understood, admit, look_back, understand
+from omniroute.request.call import Inbound, Opener, Whole
+from omniroute.request.inflight import InFlight
+from omniroute.request.services import Services
+from omniroute.request.trace import Trace
 
 
 class Run:
     """One request on its way through the steps."""
 
-    def __init__(self, services: Services, snapshot: Snapshot, inbound: Inbound) -> None:
+    def __init__(
+        self,
+        services: Services,
+        semantic: Meanings,
+        snapshot: Snapshot,
+        inbound: Inbound,
+    ) -> None:
+        self._semantic = semantic
         self._flight = InFlight(services, snapshot, inbound)
 
     @property
@@ -67,6 +75,7 @@ class Run:
             flight.trace,
             understood.facts,
             understood.body,
+            self._semantic,
         )
         if kept is not None:
             hit = await kept.find()

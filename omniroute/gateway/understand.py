@@ -9,11 +9,11 @@ from msgspec import Struct
 
 from omniroute.admission.gate import decide, identify
 from omniroute.admission.values import Admit, Caller, Refuse, RequestFacts
+from omniroute.answers.continued import Continued, go_on
 from omniroute.catalog.tokens import estimate_request
 from omniroute.errors import RequestError, TranslationError
-from omniroute.gateway.body import parse_body
-from omniroute.gateway.continuing import Continued, go_on
-from omniroute.gateway.inflight import InFlight
+from omniroute.request.body import parse_body
+from omniroute.request.inflight import InFlight
 from omniroute.routing.resolve import resolve, resolve_for_provider
 from omniroute.routing.values import Branch, Resolved
 from omniroute.translation.values import Facts

@@ -1,1 +1,1 @@
-"""The HTTP edge: routes, authentication, sinks, error envelopes."""
+"""The HTTP surface: the edge, the paths for models, the management paths, and their table."""

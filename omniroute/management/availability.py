@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from omniroute.gateway.runtime import Runtime
 from omniroute.management.moment import Moment, moment
 from omniroute.routing.resolve import leaves_of, list_models, resolve
 from omniroute.routing.values import Candidate, Resolved
+from omniroute.worker.runtime import Runtime
 
 
 def all_models(runtime: Runtime) -> dict[str, Any]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from omniroute.admission.cache import cache_space, semantic_space
-from omniroute.gateway.cached import semantic_figures
-from omniroute.gateway.runtime import Runtime
+from omniroute.answers.cache import semantic_figures
+from omniroute.worker.runtime import Runtime
 
 
 async def overview(runtime: Runtime) -> dict[str, Any]:

@@ -10,10 +10,10 @@ from typing import Any, Final
 
 from omniroute.config.model import Config, Connection, Provider, Queue
 from omniroute.errors import RequestError
-from omniroute.gateway.runtime import Runtime
 from omniroute.management.moment import Moment, moment
 from omniroute.routing import breaker
 from omniroute.routing.health import ConnectionHealth, ModelHealth
+from omniroute.worker.runtime import Runtime
 
 STATES: Final = {breaker.Closed: "CLOSED", breaker.Open: "OPEN", breaker.HalfOpen: "HALF_OPEN"}
 

@@ -11,10 +11,10 @@ from omniroute.admission.budget import Meter
 from omniroute.base.units import NANO
 from omniroute.config.model import KeyRateLimit, Mark
 from omniroute.errors import RequestError
-from omniroute.gateway.runtime import Runtime
 from omniroute.management.amount import amount, text
 from omniroute.management.writeback import change_section
 from omniroute.state.store import Balance
+from omniroute.worker.runtime import Runtime
 
 PERIODS: Final = ("daily", "weekly", "monthly", "total")
 

@@ -8,10 +8,10 @@ import sys
 from typing import Any, Final
 
 from omniroute.base.version import __version__
-from omniroute.gateway.report import reload_status
-from omniroute.gateway.runtime import Runtime
 from omniroute.management import connections
+from omniroute.management.configuration import reload_status
 from omniroute.management.sessions import sessions
+from omniroute.worker.runtime import Runtime
 
 TOP_SESSIONS: Final = 10
 

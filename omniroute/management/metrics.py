@@ -12,9 +12,9 @@ from prometheus_client.registry import Collector
 
 from omniroute.base.units import NANO
 from omniroute.base.version import __version__
-from omniroute.gateway.meters import Histogram
-from omniroute.gateway.runtime import Runtime
 from omniroute.management.connections import state_of
+from omniroute.worker.meters import Histogram
+from omniroute.worker.runtime import Runtime
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 

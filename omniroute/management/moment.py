@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
-from omniroute.gateway.runtime import Runtime
+from omniroute.worker.runtime import Runtime
 
 
 class Moment(Struct, frozen=True):

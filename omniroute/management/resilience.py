@@ -9,9 +9,9 @@ from omniroute.config.model import Resilience
 from omniroute.config.patch import Values
 from omniroute.config.sections.routing import FROM_HEADER
 from omniroute.errors import RequestError
-from omniroute.gateway.runtime import Runtime
 from omniroute.management.amount import count, duration, flag, members, unknown
 from omniroute.management.connections import breakers
+from omniroute.worker.runtime import Runtime
 
 SECTION: Final = "resilience"
 _FIELDS: Final[

@@ -6,9 +6,9 @@ from collections import Counter
 from itertools import islice
 from typing import Any, Final
 
-from omniroute.gateway.runtime import Runtime
 from omniroute.management.moment import Moment, moment
 from omniroute.routing.live import Session
+from omniroute.worker.runtime import Runtime
 
 MAX_ROWS: Final = 1000
 """In one answer; `count` tells how many there are."""

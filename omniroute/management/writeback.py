@@ -12,14 +12,14 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from omniroute.active.disk import Disk, write_atomic
+from omniroute.active.inspect import Inspected, inspect
+from omniroute.active.snapshot import digest_of
 from omniroute.config.edit import EditError
 from omniroute.config.model import Config
 from omniroute.config.patch import Values, patch_section
 from omniroute.errors import RequestError
-from omniroute.gateway.disk import Disk, write_atomic
-from omniroute.gateway.inspect import Inspected, inspect
-from omniroute.gateway.runtime import Runtime
-from omniroute.gateway.snapshot import digest_of
+from omniroute.worker.runtime import Runtime
 
 LOCK_FILE = "config.lock"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from omniroute.active.disk import Disk
 from omniroute.config.loader import TextReader, load_tree
 from omniroute.config.yamltree import to_plain
-from omniroute.gateway.disk import Disk
 
 
 def load(files: dict[str, str], *roots: str) -> tuple[object, list[str]]:

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import pytest
 
+from omniroute.active.tables import read_tables
 from omniroute.config.yamltree import key_mark
-from omniroute.gateway.tables import read_tables
 from omniroute.translation import format as compiling
 from omniroute.translation.registry import load_formats
 from omniroute.translation.table import Table, read_table

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import structs
 
-from omniroute.gateway.tables import read_tables
+from omniroute.active.tables import read_tables
 from omniroute.translation.format import Format, compile_table
 from omniroute.translation.registry import load_formats
 from omniroute.translation.table import read_table

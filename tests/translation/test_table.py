@@ -9,8 +9,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from omniroute.active.tables import read_tables
 from omniroute.errors import TableError
-from omniroute.gateway.tables import read_tables
 from omniroute.translation.registry import load_formats
 
 SHIPPED = read_tables()

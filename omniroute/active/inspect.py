@@ -1,0 +1,61 @@
+"""Files to a checked configuration and compiled tables: what `check`, `serve` and reloads share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from omniroute.active.tables import read_tables, user_folder
+from omniroute.catalog.presets import load_presets
+from omniroute.config.check import Checked, check
+from omniroute.config.diagnostics import Diagnostic
+from omniroute.config.loader import Reader
+from omniroute.errors import TableError
+from omniroute.translation.registry import load_formats
+from omniroute.translation.values import Formats
+
+
+class Inspected(Struct, frozen=True, kw_only=True):
+    """`checked` holds what is wrong with the tables, too; `formats` is None when something is."""
+
+    checked: Checked
+    formats: Formats | None
+    tables: Mapping[str, str]
+
+
+def inspect(files: tuple[str, ...], reader: Reader) -> Inspected:
+    """Check `files` and the tables beside the first of them. Blocks.
+
+    Raises ConfigError when a table cannot be read.
+    """
+    tables = read_tables(*((user_folder(files),) if files else ()))
+    formats, problems = _compile(tuple(tables.items()))
+    checked = check(
+        files,
+        reader=reader,
+        presets=load_presets(),
+        formats=None if formats is None else formats.names(),
+        now=datetime.now(UTC),
+    )
+    if problems:
+        checked = replace(
+            checked,
+            config=None,
+            diagnostics=(*checked.diagnostics, *problems),
+            sources={**checked.sources, **tables},
+        )
+    return Inspected(checked=checked, formats=formats, tables=tables)
+
+
+@lru_cache(maxsize=2)
+def _compile(tables: tuple[tuple[str, str], ...]) -> tuple[Formats | None, tuple[Diagnostic, ...]]:
+    """Compiling takes half a second; a reload seldom changes a table."""
+    try:
+        return load_formats(dict(tables)), ()
+    except TableError as error:
+        found = [item for item in error.diagnostics if isinstance(item, Diagnostic)]
+        return None, tuple(found)

@@ -1,0 +1,146 @@
+"""Reload: one at a time, compiled off the loop, swapped at once, and on failure nothing changes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+from msgspec import Struct
+
+from omniroute.active.load import Loaded, Options, RejectedError, load
+from omniroute.active.watch import Stamp, changes, stamp_of
+from omniroute.base.clock import Clock
+from omniroute.config.diagnostics import Diagnostic
+from omniroute.errors import ConfigError
+
+_log = logging.getLogger("omniroute.reload")
+
+WATCHED: Final = "files changed"
+
+
+class ReloadStatus(Struct, frozen=True, kw_only=True):
+    """How the last attempt went, and what is being served."""
+
+    ok: bool
+    digest: str
+    generation: int
+    """Counts the snapshots that were served by this worker, from 1."""
+    loaded_at: datetime
+    """When the snapshot that is being served was activated."""
+    attempted_at: datetime
+    succeeded: int = 0
+    failed: int = 0
+    error: str | None = None
+    diagnostics: tuple[Diagnostic, ...] = ()
+    """Of the last attempt: its errors when it failed, else its warnings."""
+
+
+class Reloader:
+    """Keeps what is served equal to what the files say, as far as they can be served."""
+
+    def __init__(
+        self,
+        options: Options,
+        first: Loaded,
+        *,
+        activate: Callable[[Loaded], None],
+        clock: Clock,
+    ) -> None:
+        now = clock.now()
+        self._options = options
+        self._activate = activate
+        self._clock = clock
+        self._watched = first.watched
+        self.files = first.checked.files
+        """The configuration files of what is being served."""
+        self._stamp: Stamp = stamp_of(first.watched)
+        self._lock = asyncio.Lock()
+        self._stop = asyncio.Event()
+        self.status = ReloadStatus(
+            ok=True,
+            digest=first.snapshot.digest,
+            generation=1,
+            loaded_at=now,
+            attempted_at=now,
+            diagnostics=(*first.checked.diagnostics, *first.snapshot.warnings),
+        )
+
+    async def reload(self, reason: str) -> ReloadStatus:
+        """Load again now. Waits for an attempt that is already running, then makes its own."""
+        async with self._lock:
+            self._stamp = stamp_of(self._watched)
+            now = self._clock.now()
+            old = self.status
+            try:
+                loaded = await asyncio.to_thread(load, self._options)
+            except ConfigError as error:
+                self.status = self._failed(old, error, now)
+                if isinstance(error, RejectedError):
+                    self._follow(error.watched)
+                return self.status
+            self._follow(loaded.watched)
+            self.files = loaded.checked.files
+            digest = loaded.snapshot.digest
+            # Asked for by a person, secrets may have changed although the files have not.
+            same = digest == old.digest and reason == WATCHED
+            if not same:
+                self._activate(loaded)
+            self.status = ReloadStatus(
+                ok=True,
+                digest=digest,
+                generation=old.generation + (0 if same else 1),
+                loaded_at=old.loaded_at if same else now,
+                attempted_at=now,
+                succeeded=old.succeeded + 1,
+                failed=old.failed,
+                diagnostics=(*loaded.checked.diagnostics, *loaded.snapshot.warnings),
+            )
+            if not same:
+                _log.info("config %s is active (%s)", digest, reason)
+            return self.status
+
+    async def watch(self, *, debounce_s: float) -> None:
+        """Reload after every change of the files that took part, until cancelled."""
+        try:
+            while True:
+                await self._watch_once(debounce_s)
+        finally:
+            self._stop.set()
+
+    async def _watch_once(self, debounce_s: float) -> None:
+        """One round: it ends when the set of watched files has moved."""
+        watched = self._watched
+        self._stop = asyncio.Event()
+        async for _ in changes(watched, debounce_s=debounce_s, stop=self._stop):
+            if stamp_of(self._watched) != self._stamp:
+                await self.reload(WATCHED)
+            if self._watched != watched:
+                self._stop.set()
+
+    def _follow(self, watched: tuple[str, ...]) -> None:
+        """Watch these from now on. Their stamp is left as it was for files known before, so a
+        change that came while loading is still seen."""
+        known = {row[0]: row for row in self._stamp}
+        self._stamp = tuple(known.get(row[0], row) for row in stamp_of(watched))
+        self._watched = watched
+
+    def _failed(self, old: ReloadStatus, error: ConfigError, now: datetime) -> ReloadStatus:
+        diagnostics = tuple(item for item in error.diagnostics if isinstance(item, Diagnostic))
+        _log.error("config %s stays active: %s", old.digest, error)
+        for item in diagnostics:
+            if item.severity == "error":
+                _log.error("%s", item)
+        return ReloadStatus(
+            ok=False,
+            digest=old.digest,
+            generation=old.generation,
+            loaded_at=old.loaded_at,
+            attempted_at=now,
+            succeeded=old.succeeded,
+            failed=old.failed + 1,
+            error=str(error),
+            diagnostics=diagnostics,
+        )

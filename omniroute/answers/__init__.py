@@ -1,0 +1,1 @@
+"""Answers given again: the cache, exact and by meaning, idempotency, continued responses."""

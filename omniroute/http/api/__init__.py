@@ -1,0 +1,1 @@
+"""The management paths, a module for each resource, named as its path."""

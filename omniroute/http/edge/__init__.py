@@ -1,0 +1,1 @@
+"""What every route shares: sockets, workers, heads, bodies, credentials, error envelopes."""

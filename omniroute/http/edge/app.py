@@ -1,0 +1,122 @@
+"""Builds the Sanic application from a runtime: routes, the request boundary, error answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from typing import Any, Final
+
+from sanic import HTTPResponse, Sanic
+from sanic.http.http1 import Http
+from sanic.request import Request
+
+from omniroute.base.log import request_id
+from omniroute.errors import RequestError
+from omniroute.http.edge import cors
+from omniroute.http.edge.asked import Asked, headers_of
+from omniroute.http.edge.auth import client_ip_of, presented_key, request_id_of
+from omniroute.http.edge.endpoints import envelope_of
+from omniroute.http.edge.errors import from_exception, render
+from omniroute.http.edge.receive import BoundedRequest
+from omniroute.http.edge.routes import Route, Surface
+from omniroute.worker.runtime import Runtime
+
+Handler = Callable[..., Coroutine[Any, Any, HTTPResponse | None]]
+
+NO_BOUND_S: Final = 10**9
+"""Sanic's answer timeout is off: the pipeline bounds every wait itself, streams by silence."""
+
+MAX_HEADER_BYTES: Final = 16384
+"""The most that Sanic can be told to take."""
+
+
+def build_app(
+    runtime: Runtime, routes: Iterable[Route], *, touchup: bool = False
+) -> Sanic[Any, Any]:
+    """An application that serves `runtime` under `routes`.
+
+    `touchup` lets Sanic rewrite its own classes for speed, which works for one application in a
+    process; tests build several.
+    """
+    app: Sanic[Any, Any] = Sanic(
+        f"omniroute-{id(runtime):x}", configure_logging=False, request_class=BoundedRequest
+    )
+    app.config.TOUCHUP = touchup
+    app.config.ACCESS_LOG = False
+    app.config.FALLBACK_ERROR_FORMAT = "json"
+    app.config.NOISY_EXCEPTIONS = False
+    _bound_bodies(app, runtime)
+    app.config.REQUEST_TIMEOUT = 60
+    app.config.RESPONSE_TIMEOUT = NO_BOUND_S
+    app.config.KEEP_ALIVE_TIMEOUT = 120
+    for route in routes:
+        methods = ["GET", "HEAD"] if route.method == "GET" else [route.method]
+        app.add_route(_boundary(runtime, route), route.path, methods=methods, name=route.name)
+
+    async def failed(request: Request, error: Exception) -> HTTPResponse:
+        origins = runtime.snapshot.config.server.cors_origins
+        headers = headers_of(request)
+        preflight = cors.preflight(origins, request.method, headers)
+        if preflight is not None:
+            return preflight
+        asked = Asked(request, request_id_of(request))
+        answer = render(
+            from_exception(error),
+            envelope_of(asked.path, headers),
+            runtime.snapshot.formats,
+            getattr(request.ctx, "request_id", asked.request_id),
+        )
+        _add(answer, cors.allow(origins, headers))
+        return answer
+
+    handlers: Any = app.error_handler
+    handlers.add(Exception, failed)
+    runtime.on_activate(lambda: _bound_bodies(app, runtime))
+    return app
+
+
+def _bound_bodies(app: Sanic[Any, Any], runtime: Runtime) -> None:
+    app.config.REQUEST_MAX_SIZE = runtime.snapshot.config.server.max_body_bytes
+    # Sanic would bound heads by the bound of bodies as well, whenever that is set.
+    Http.set_header_max_size(MAX_HEADER_BYTES)
+
+
+def _add(response: HTTPResponse, headers: Mapping[str, str]) -> None:
+    for name, value in headers.items():
+        response.headers[name] = value
+
+
+def _refuse_coded(asked: Asked) -> None:
+    coding = asked.headers.get("content-encoding", "").strip().lower()
+    if coding not in ("", "identity"):
+        raise RequestError(
+            "invalid_request",
+            f"the content-encoding {coding!r} is not taken; send the body as it is",
+            status=415,
+            headers={"Accept-Encoding": "identity"},
+        )
+
+
+def _boundary(runtime: Runtime, route: Route) -> Handler:
+    """What every request passes: its id, its credential where the route needs a role."""
+    handle = route.handle
+    role = route.surface.value if route.surface in (Surface.VIEWER, Surface.ADMIN) else None
+
+    async def serve(request: Request, **parameters: str) -> HTTPResponse | None:
+        number = request_id_of(request)
+        request.ctx.request_id = number
+        request_id.set(number)
+        asked = Asked(request, number)
+        _refuse_coded(asked)
+        if role is not None:
+            runtime.require_role(
+                presented_key(asked), role=role, client_ip=client_ip_of(asked, runtime.snapshot)
+            )
+        response = await handle(runtime, asked, **parameters)
+        if response is not None:
+            response.headers["X-Request-Id"] = number
+            if "origin" in asked.headers:
+                origins = runtime.snapshot.config.server.cors_origins
+                _add(response, cors.allow(origins, asked.headers))
+        return response
+
+    return serve

@@ -1,0 +1,66 @@
+"""Who asks: the presented key, the request id and the client's address, from raw headers.
+
+Keys are taken where the official SDKs put them, in this order; the first one that is there counts:
+`Authorization: Bearer`, `x-api-key`, `x-goog-api-key`, `?key=`. A header that stands twice is
+refused, since two parsers could disagree on which one is meant.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from typing import Final
+
+from sanic.request import Request
+
+from omniroute.active.snapshot import Snapshot
+from omniroute.admission.forwarded import client_ip
+from omniroute.errors import RequestError
+from omniroute.http.edge.asked import Asked, all_values
+
+_SAFE_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_KEY_HEADERS: Final = ("authorization", "x-api-key", "x-goog-api-key")
+_ids: Final = random.Random()  # noqa: S311 - seeded by the system; an id guards nothing
+
+
+def request_id_of(request: Request) -> str:
+    """The client's own `X-Request-Id` where it is harmless to repeat, else a new one."""
+    given = all_values(request, "x-request-id")
+    if given and _SAFE_ID.fullmatch(given[0]):
+        return given[0]
+    return f"req_{_ids.getrandbits(128):032x}"
+
+
+def presented_key(asked: Asked) -> str | None:
+    """The key that the client sent, None where it sent none.
+
+    Raises RequestError (401) when a credential header is doubled or of an unknown scheme.
+    """
+    found: str | None = None
+    for name in _KEY_HEADERS:
+        if name not in asked.headers:
+            continue
+        values = asked.all(name)
+        if len(values) > 1:
+            raise RequestError("authentication", f"the {name} header is present more than once")
+        found = found or (_bearer(values[0]) if name == "authorization" else values[0].strip())
+    return found or asked.query("key") or None
+
+
+def _bearer(value: str) -> str:
+    scheme, _, rest = value.strip().partition(" ")
+    if scheme.lower() != "bearer":
+        raise RequestError("authentication", "the Authorization header must be 'Bearer <key>'")
+    return rest.strip()
+
+
+def client_ip_of(asked: Asked, snapshot: Snapshot) -> str:
+    """The address that rules apply to: the TCP peer, or what a trusted proxy says of it."""
+    if not snapshot.config.server.trusted_proxies:
+        return asked.peer
+    headers = {
+        name: ", ".join(asked.all(name))
+        for name in ("x-forwarded-for", "forwarded")
+        if name in asked.headers
+    }
+    return client_ip(asked.peer, headers, snapshot.admission.trusted)

@@ -1,0 +1,90 @@
+"""Failures to answers: which envelope a path's clients read, and what Sanic's own errors mean."""
+
+from __future__ import annotations
+
+import logging
+import math
+
+import orjson
+from sanic import HTTPResponse
+from sanic.exceptions import (
+    BadRequest,
+    MethodNotAllowed,
+    NotFound,
+    PayloadTooLarge,
+    RequestTimeout,
+    SanicException,
+)
+
+from omniroute.errors import RequestError
+from omniroute.http.edge.endpoints import DEFAULT_FORMAT, MANAGEMENT
+from omniroute.http.edge.respond import whole
+from omniroute.translation.values import Failure, Formats
+
+_log = logging.getLogger("omniroute.http")
+
+
+def from_exception(error: Exception) -> RequestError:
+    """What a client is told of anything that was raised on its behalf.
+
+    An exception that nobody expected is logged with its traceback and told as `internal`.
+    """
+    match error:
+        case RequestError():
+            return error
+        case PayloadTooLarge() if "header" in str(error):
+            return RequestError("too_large", "the request's headers are too large", status=431)
+        case PayloadTooLarge():
+            return RequestError("too_large", "the request is larger than server.max_body allows")
+        case MethodNotAllowed():
+            headers = {str(k): str(v) for k, v in error.headers.items()}
+            allowed = headers.get("Allow", "")
+            return RequestError(
+                "method_not_allowed",
+                f"this path takes {allowed or 'other methods'}",
+                headers=headers,
+            )
+        case NotFound():
+            return RequestError("not_found", "there is nothing at this path", code="unknown_path")
+        case RequestTimeout():
+            return RequestError(
+                "invalid_request", "the request took too long to arrive", status=408
+            )
+        case BadRequest():
+            return RequestError("invalid_request", str(error) or "the request is malformed")
+        case SanicException():
+            return RequestError(
+                "internal" if error.status_code >= 500 else "invalid_request",
+                "the request could not be served",
+                status=error.status_code,
+            )
+        case _:
+            _log.error("a request failed unexpectedly", exc_info=error)
+            return RequestError("internal", "an internal error occurred; the log has its details")
+
+
+def render(error: RequestError, envelope: str, formats: Formats, request_id: str) -> HTTPResponse:
+    """The error as the clients of `envelope` (a format's name, or MANAGEMENT) read it."""
+    headers = {"X-Request-Id": request_id, **error.headers}
+    if error.retry_after_s is not None:
+        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
+    if envelope == MANAGEMENT:
+        return whole(error.status, headers, _management(error))
+    name = envelope if envelope in formats.names() else DEFAULT_FORMAT
+    failure = Failure(
+        kind=error.kind,
+        status=error.status,
+        message=error.message,
+        code=error.code,
+        param=error.param,
+        retry_after_s=error.retry_after_s,
+    )
+    client = formats.client(name)
+    return whole(client.status(failure), headers, client.error(failure, request_id))
+
+
+def _management(error: RequestError) -> bytes:
+    body: dict[str, object] = {"code": error.code or error.kind, "message": error.message}
+    if error.param is not None:
+        body["details"] = {"field": error.param}
+    return orjson.dumps({"error": body})

@@ -1,0 +1,1 @@
+"""The paths that clients of models call: /v1, /v1beta and Ollama's own."""

@@ -1,0 +1,1 @@
+"""What lives as long as the process: pools, stores, counters, webhooks, tasks."""

@@ -1,0 +1,185 @@
+"""What one worker owns for as long as it runs: the snapshot, the pools, the ledger, its tasks."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from omniroute.active.load import Loaded, Options
+from omniroute.active.reload import Reloader
+from omniroute.active.snapshot import Snapshot
+from omniroute.admission.budget import BudgetEvent
+from omniroute.admission.gate import identify
+from omniroute.admission.keys import authorize
+from omniroute.admission.values import Caller, Refuse
+from omniroute.admission.values import Surface as AdmissionSurface
+from omniroute.answers.semantic import Meanings
+from omniroute.base.clock import Clock, SystemClock
+from omniroute.base.tasks import Supervisor
+from omniroute.base.units import NANO
+from omniroute.config.model import Role
+from omniroute.gateway.pipeline import Pipeline
+from omniroute.ledger.drain import Drainer, keep_drained
+from omniroute.ledger.record import RequestRecord
+from omniroute.ledger.spool import Spool
+from omniroute.request.services import Services
+from omniroute.routing.live import LiveState
+from omniroute.state.store import Store
+from omniroute.upstream.pool import TransportPool
+from omniroute.worker.meters import Meters
+from omniroute.worker.stores import open_store, restore_budgets
+from omniroute.worker.webhooks import Webhooks
+
+_log = logging.getLogger("omniroute.runtime")
+
+DRAIN_EVERY_S: Final = 1.0
+"""How old a quiet gateway's rows are at most when they can be queried, while nobody holds the
+database; a busy one's are a few seconds old."""
+DRAIN_PATIENCE_S: Final = 5.0
+"""At the end, how long to wait for somebody who holds the database; the spool keeps the rest."""
+
+
+class Runtime:
+    """Built by `open`, ended by `close`."""
+
+    def __init__(self, options: Options, first: Loaded, *, store: Store, clock: Clock) -> None:
+        server = first.snapshot.config.server
+        self.snapshot: Snapshot = first.snapshot
+        self.clock = clock
+        self.started = clock.now()
+        self.data_dir = Path(server.data_dir)
+        self.files = options.files
+        self.draining = False
+        self.transports = TransportPool()
+        self.live = LiveState()
+        self.live.adopt(first.snapshot.index)
+        self.worker = options.worker or 0
+        self.spool = Spool(self.data_dir, worker=f"w{self.worker}")
+        self.meters = Meters()
+        self.meters.adopt(first.snapshot.index)
+        self.store = store
+        self.meanings = Meanings()
+        self.pipeline = Pipeline(
+            current=lambda: self.snapshot,
+            services=Services(
+                transports=self.transports,
+                live=self.live,
+                store=store,
+                append=self._append,
+                notify=self._notify,
+                clock=clock,
+                rng=random.Random(),  # noqa: S311 - spreads load, guards nothing
+            ),
+            semantic=self.meanings,
+        )
+        self.reloader = Reloader(options, first, activate=self._activate, clock=clock)
+        self._supervisor = Supervisor()
+        self._webhooks = Webhooks(
+            self.transports, self._supervisor, clock=clock, count=self.meters.delivered
+        )
+        self._listeners: list[Callable[[], None]] = []
+        self._drainer = Drainer(self.data_dir)
+
+    @classmethod
+    async def open(cls, options: Options, first: Loaded, *, clock: Clock | None = None) -> Runtime:
+        """Start what runs beside requests: watching files, draining the spool."""
+        config = first.snapshot.config
+        clock = clock or SystemClock()
+        store = open_store(config, clock)
+        runtime = cls(options, first, store=store, clock=clock)
+        await restore_budgets(store, first.snapshot.admission.book, runtime.data_dir, clock.now())
+        for item in (*first.checked.diagnostics, *first.snapshot.warnings):
+            _log.warning("%s", item)
+        if config.reload.watch:
+            runtime._supervisor.start(
+                "watch", runtime.reloader.watch(debounce_s=config.reload.debounce_s)
+            )
+        runtime._supervisor.start("state", store.maintain())
+        if options.worker in (None, 0):  # one drains for all: opening the file is what costs
+            runtime._supervisor.start(
+                "drain",
+                keep_drained(
+                    runtime._drainer,
+                    interval_s=DRAIN_EVERY_S,
+                    retention_s=lambda: runtime.snapshot.config.usage.retention_s,
+                ),
+            )
+        return runtime
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that have not been answered to their end."""
+        return self.pipeline.in_flight
+
+    def on_activate(self, listener: Callable[[], None]) -> None:
+        """Call `listener` after each swap of the snapshot."""
+        self._listeners.append(listener)
+
+    def request_reload(self, reason: str) -> None:
+        """Reload soon; for signal handlers, which cannot wait."""
+
+        async def work() -> None:
+            await self.reloader.reload(reason)
+
+        self._supervisor.start("reload", work())
+
+    def identify(
+        self, presented: str | None, client_ip: str, *, surface: AdmissionSurface = "inference"
+    ) -> Caller:
+        """The caller, or RequestError when the address or the key is refused."""
+        caller = identify(
+            self.snapshot.admission,
+            presented,
+            ip=client_ip,
+            surface=surface,
+            now=self.clock.now(),
+        )
+        if isinstance(caller, Refuse):
+            raise caller.error
+        return caller
+
+    def require_role(self, presented: str | None, *, role: Role, client_ip: str) -> None:
+        """Let a management request in, or raise RequestError."""
+        caller = self.identify(presented, client_ip, surface="management")
+        if not self.snapshot.config.auth.require_login:
+            return
+        refusal = authorize(caller, role)
+        if refusal is not None:
+            raise refusal.error
+
+    async def close(self) -> None:
+        """End the tasks, then bring every record into the database while it can be had."""
+        await self._supervisor.stop()
+        await self.transports.close()
+        await self.store.close()
+        self.spool.close()
+        await asyncio.to_thread(self._drainer.drain_all, patience_s=DRAIN_PATIENCE_S)
+
+    def _append(self, record: RequestRecord) -> bool:
+        self.meters.observe(record)
+        return self.spool.append(record)
+
+    def _notify(self, event: BudgetEvent) -> None:
+        self.meters.warn(event)
+        _log.warning(
+            "budget %s has reached %.0f%%: %.2f of %.2f USD (%s)",
+            event.budget,
+            event.threshold * 100,
+            event.spent_nanousd / NANO,
+            event.limit_nanousd / NANO,
+            event.period,
+        )
+        hook = self.snapshot.hooks.get(event.budget)
+        if hook is not None:
+            self._webhooks.send(hook, event)
+
+    def _activate(self, loaded: Loaded) -> None:
+        self.snapshot = loaded.snapshot
+        self.live.adopt(loaded.snapshot.index)
+        self.meters.adopt(loaded.snapshot.index)
+        for listener in self._listeners:
+            listener()
