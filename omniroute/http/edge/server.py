@@ -8,24 +8,22 @@ import logging
 import signal
 import socket
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final, cast
 
 import uvloop
+from sanic.models.server_types import Signal as ServerSignal
 from sanic.server.async_server import AsyncioServer
+from sanic.server.protocols.http_protocol import HttpProtocol
 
 from omniroute.active.load import Loaded, Options
 from omniroute.http.edge.app import build_app
+from omniroute.http.edge.listening import Listening
 from omniroute.http.edge.routes import Route
 from omniroute.worker.runtime import Runtime
 
 _log = logging.getLogger("omniroute.server")
 
-BACKLOG: Final = 2048
-"""Connections that wait to be accepted: a burst must not meet refusals."""
-ACCEPTS_PER_TURN: Final = 16
-"""libuv accepts one connection per socket and turn of the loop. Under load a turn is long, and the
-last of five hundred new clients waited for seconds; the same socket listened on several times lets
-several in at each turn."""
 DRAIN_STEP_S: Final = 0.05
 
 
@@ -66,36 +64,33 @@ def _settle_collector() -> None:
 
 
 class Serving:
-    """The listening sockets of one worker, all of them the same socket."""
+    """What one worker has open towards its clients."""
 
-    def __init__(self, servers: list[AsyncioServer]) -> None:
-        self._servers = servers
+    def __init__(self, listening: Listening, connections: set[HttpProtocol]) -> None:
+        self._listening = listening
+        self._connections = connections
 
-    def connections(self) -> list[Any]:
-        return [one for server in self._servers for one in cast("Any", server).connections]
+    def connections(self) -> list[HttpProtocol]:
+        return list(self._connections)
 
     def close(self) -> None:
         """Accept nothing more."""
-        for server in self._servers:
-            server.close()
+        self._listening.close()
 
 
 async def start(
     runtime: Runtime, listener: socket.socket, routes: Sequence[Route], *, touchup: bool = False
 ) -> Serving:
-    """Serve `runtime` on a bound socket."""
-    untyped: Any = build_app(runtime, routes, touchup=touchup)
-    servers: list[AsyncioServer] = []
-    for _ in range(ACCEPTS_PER_TURN):
-        server: AsyncioServer = await untyped.create_server(
-            sock=listener.dup(), backlog=BACKLOG, return_asyncio_server=True, access_log=False
-        )
-        if not servers:
-            await server.startup()
-        await cast("Any", server).start_serving()
-        servers.append(server)
-    listener.close()
-    return Serving(servers)
+    """Serve `runtime` on a bound socket, which is closed with what is returned."""
+    app = build_app(runtime, routes, touchup=touchup)
+    loop = asyncio.get_running_loop()
+    connections: set[HttpProtocol] = set()
+    # Sanic's own servers would also print what they are.
+    await cast("Any", AsyncioServer)(app, loop, None, connections).startup()
+    connect = partial(
+        HttpProtocol, loop=loop, connections=connections, signal=ServerSignal(), app=app
+    )
+    return Serving(Listening(listener, connect), connections)
 
 
 async def stop_gracefully(runtime: Runtime, serving: Serving) -> None:
