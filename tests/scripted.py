@@ -7,7 +7,8 @@
 
 For each request the steps are played in order, after head and body have been read:
 
-- `bytes` are written (and flushed into the socket);
+- `bytes` are written (and flushed into the socket); a function is asked for them at that moment,
+  for an answer that tells the time;
 - an `asyncio.Event` is waited for; `HANG` waits for ever;
 - `CUT` closes the connection, `RESET` breaks it with a TCP reset;
 - `DROP_HALF` closes only our sending side.
@@ -49,7 +50,7 @@ class Act(Enum):
 
 CUT, RESET, DROP_HALF, HANG = Act.CUT, Act.RESET, Act.DROP_HALF, Act.HANG
 
-Step = bytes | asyncio.Event | Act
+Step = bytes | Callable[[], bytes] | asyncio.Event | Act
 Script = Sequence[Step]
 
 
@@ -259,10 +260,6 @@ async def _play(script: Script, upstream: ScriptedUpstream, writer: asyncio.Stre
 async def _steps(script: Script, upstream: ScriptedUpstream, writer: asyncio.StreamWriter) -> bool:
     for step in script:
         match step:
-            case bytes():
-                writer.write(step)
-                await writer.drain()
-                upstream.written_bytes += len(step)
             case asyncio.Event():
                 await step.wait()
             case Act.CUT:
@@ -278,4 +275,9 @@ async def _steps(script: Script, upstream: ScriptedUpstream, writer: asyncio.Str
                 writer.write_eof()
             case Act.HANG:
                 await asyncio.Event().wait()
+            case _:
+                data = step if isinstance(step, bytes) else step()
+                writer.write(data)
+                await writer.drain()
+                upstream.written_bytes += len(data)
     return True

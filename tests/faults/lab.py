@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from functools import partial
 from typing import Any, Final
 
 from tests.scripted import (
@@ -62,14 +64,27 @@ def well(request: Recorded) -> Script:
 
 
 def refusal(status: int, *headers: tuple[str, str], message: str = "no") -> Script:
+    return [_refused(status, *headers, message=message)]
+
+
+def _refused(status: int, *headers: tuple[str, str], message: str = "no") -> bytes:
     body = json.dumps({"error": {"message": message, "type": "error"}}).encode()
-    return [respond(body, status=status, headers=headers)]
+    return respond(body, status=status, headers=headers)
 
 
-_SOON: Final = datetime.now(UTC) + timedelta(minutes=10)
+def limited_until(header: str, write: Callable[[datetime], str], *more: tuple[str, str]) -> Script:
+    """A refusal whose `header` names the moment ten minutes after it is sent."""
+
+    def answer() -> bytes:
+        until = datetime.now(UTC) + timedelta(minutes=10)
+        return _refused(429, (header, write(until)), *more)
+
+    return [answer]
+
+
 LIMITED: Final[dict[str, Script]] = {
     "retry-after in seconds": refusal(429, ("retry-after", "600")),
-    "retry-after as a date": refusal(429, ("retry-after", format_datetime(_SOON, usegmt=True))),
+    "retry-after as a date": limited_until("retry-after", partial(format_datetime, usegmt=True)),
     "retry-after in milliseconds": refusal(429, ("retry-after-ms", "600000")),
     "x-ratelimit": refusal(
         429,
@@ -77,11 +92,11 @@ LIMITED: Final[dict[str, Script]] = {
         ("x-ratelimit-remaining-requests", "0"),
         ("x-ratelimit-reset-requests", "6m0s"),
     ),
-    "anthropic-ratelimit": refusal(
-        429,
+    "anthropic-ratelimit": limited_until(
+        "anthropic-ratelimit-requests-reset",
+        datetime.isoformat,
         ("anthropic-ratelimit-requests-limit", "50"),
         ("anthropic-ratelimit-requests-remaining", "0"),
-        ("anthropic-ratelimit-requests-reset", _SOON.isoformat()),
     ),
 }
 """Every style in which a provider says: not before ten minutes."""
