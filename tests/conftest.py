@@ -11,7 +11,7 @@ from hypothesis import settings
 
 # A busy machine is not a failure; what is too slow is measured in benchmarks/.
 settings.register_profile("omniroute", deadline=None)
-# HYPOTHESIS_PROFILE=ci looks longer: for a run that nobody waits for.
+# HYPOTHESIS_PROFILE=ci looks longer: for a run that nobody waits for, with --timeout=0.
 settings.register_profile("ci", deadline=None, max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "omniroute"))
 

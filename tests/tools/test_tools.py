@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.tools.conftest import Desk, gateway
+from tests.tools.conftest import DEADLINE_S, Desk, gateway
+from tests.tools.install import DEADLINE_S as INSTALL_S
 from tests.tools.loop import Loop
 from tests.tools.told import CODEX_PATCHES, TOOLS
 from tests.upstreams import server
 
-pytestmark = pytest.mark.tools
+# The first one may have to install them, within its own bounds.
+pytestmark = [pytest.mark.tools, pytest.mark.timeout(INSTALL_S + DEADLINE_S + 60)]
 
 PROVIDER = """
 version: 1
