@@ -6,9 +6,10 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, Literal, cast
+from typing import Any, BinaryIO, Final, Literal, cast
 
 import click
 import duckdb
@@ -18,7 +19,8 @@ from omniroute.cli.options import check_files, config_files, config_option
 from omniroute.cli.tabular import TextFormat, print_table, render_rows
 from omniroute.errors import ConfigError, LedgerError, UsageError
 from omniroute.ledger.database import database_path
-from omniroute.ledger.queries import COLUMNS_SQL, freshen, open_ledger
+from omniroute.ledger.queries import COLUMNS_SQL, freshen
+from omniroute.ledger.sandbox import open_sandbox, require_reading
 from omniroute.ledger.spool import segments
 
 Format = TextFormat | Literal["parquet"]
@@ -79,10 +81,11 @@ def sql_command(
       omniroute sql "FROM daily_usage WHERE day = current_date" --format csv
       omniroute sql -f report.sql -o report.parquet
 
-    Reads only. A request that was just answered is there; the server may be running. Times are UTC.
+    Reads only: statements that change, load or fetch anything are refused. A request that was just
+    answered is there; the server may be running. Times are UTC.
     """
     statement = COLUMNS_SQL if columns else _statement(sql, script)
-    chosen = cast("Format | None", form) or _SUFFIXES.get(Path(output or "").suffix, "table")
+    chosen = cast("Format | None", form) or _format_of(output)
     if chosen == "parquet" and output is None and sys.stdout.isatty():
         raise UsageError("parquet is no text: give -o FILE, or send the output into a file")
     folder = Path(data_dir) if data_dir is not None else _configured_data_dir(config)
@@ -94,9 +97,14 @@ def sql_command(
     note = freshen(folder, patience_s=patience_s)
     if note is not None:
         click.echo(f"note: {note}", err=True)
-    with open_ledger(folder, patience_s=patience_s) as connection:
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        open_sandbox(folder, patience_s=patience_s, writable=Path(scratch)) as connection,
+    ):
         try:
-            _answer(connection, statement, chosen, output)
+            if not require_reading(statement):
+                raise UsageError("there is no query in the text")
+            _answer(connection, statement, chosen, output, Path(scratch))
         except duckdb.Error as exc:
             raise LedgerError(str(exc).strip()) from exc
         except BrokenPipeError:  # `| head` has seen enough
@@ -122,6 +130,17 @@ def _statement(sql: str | None, script: str | None) -> str:
         raise UsageError(f"{script} is not UTF-8") from None
 
 
+def _format_of(output: str | None) -> Format:
+    """What the file's ending asks for; UsageError for an ending that says nothing."""
+    if output is None:
+        return "table"
+    chosen = _SUFFIXES.get(Path(output).suffix.lower())
+    if chosen is None:
+        known = ", ".join(_SUFFIXES)
+        raise UsageError(f"{output}: no format ends like that ({known} do); or give --format")
+    return chosen
+
+
 def _configured_data_dir(config: tuple[str, ...]) -> Path:
     found = check_files(config_files(config)).config
     if found is None:
@@ -130,29 +149,41 @@ def _configured_data_dir(config: tuple[str, ...]) -> Path:
 
 
 def _answer(
-    connection: duckdb.DuckDBPyConnection, statement: str, form: Format, output: str | None
+    connection: duckdb.DuckDBPyConnection,
+    statement: str,
+    form: Format,
+    output: str | None,
+    scratch: Path,
 ) -> None:
     if form == "parquet":
-        _write_parquet(connection, statement, output)
+        # DuckDB may write into the scratch folder alone; where the answer goes is ours to write.
+        path = scratch / "answer.parquet"
+        connection.sql(statement).write_parquet(str(path))
+        with path.open("rb") as answer, _sink(output) as file:
+            shutil.copyfileobj(answer, file)
         return
-    cursor = cast("duckdb.DuckDBPyConnection | None", connection.execute(statement))
-    described = cursor.description if cursor is not None else None
-    if cursor is None or described is None:
-        raise UsageError("there is no query in the text")
+    cursor = connection.execute(statement)
+    described = cursor.description or ()
     columns = [str(column[0]) for column in described]
     types = [str(column[1]) for column in described]
     if form == "table" and output is None and sys.stdout.isatty():
         print_table(Console(), columns, types, _rows(cursor))
         return
-    pieces = render_rows(columns, types, _rows(cursor), form)
+    with _sink(output) as file:
+        for piece in render_rows(columns, types, _rows(cursor), form):
+            file.write(piece.encode())
+
+
+@contextmanager
+def _sink(output: str | None) -> Generator[BinaryIO]:
+    """The file that was asked for, or standard output."""
     if output is None:
-        for piece in pieces:
-            sys.stdout.write(piece)
-        sys.stdout.flush()
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
         return
     try:
-        with Path(output).open("w", encoding="utf-8", newline="") as file:
-            file.writelines(pieces)
+        with Path(output).open("wb") as file:
+            yield file
     except OSError as exc:
         raise UsageError(f"cannot write {output}: {exc.strerror}") from exc
 
@@ -160,20 +191,3 @@ def _answer(
 def _rows(cursor: duckdb.DuckDBPyConnection) -> Iterator[Sequence[Any]]:
     while rows := cursor.fetchmany(_FETCH_ROWS):
         yield from rows
-
-
-def _write_parquet(
-    connection: duckdb.DuckDBPyConnection, statement: str, output: str | None
-) -> None:
-    relation = cast("duckdb.DuckDBPyRelation | None", connection.sql(statement))
-    if relation is None:
-        raise UsageError("the statement has no rows to write")
-    if output is not None:
-        relation.write_parquet(output)
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "answer.parquet"
-        relation.write_parquet(str(path))
-        with path.open("rb") as file:
-            shutil.copyfileobj(file, sys.stdout.buffer)
-    sys.stdout.buffer.flush()

@@ -18,6 +18,7 @@ from omniroute.errors import LedgerError, UsageError
 from omniroute.ledger.database import database_path
 from omniroute.ledger.drain import Drainer
 from omniroute.ledger.spool import Spool
+from tests.ledger.hostile_sql import REFUSED, in_place
 from tests.ledger.processes import database_held
 from tests.ledger.rows import row
 
@@ -139,6 +140,40 @@ def test_columns_explain_themselves(data_dir: Path) -> None:
     assert "Milliseconds" in text
 
 
+@pytest.mark.parametrize("statement", REFUSED)
+def test_what_does_more_than_read_is_refused(
+    data_dir: Path, tmp_path: Path, statement: str
+) -> None:
+    Drainer(data_dir).drain_once()
+    before = sorted(tmp_path.rglob("*"))
+    result = sql(data_dir, in_place(statement, tmp_path), "--format", "csv")
+    assert isinstance(result.exception, LedgerError)
+    assert result.stdout == ""
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_parquet_opens_no_door_to_files(data_dir: Path, tmp_path: Path) -> None:
+    query = "SELECT * FROM read_text('/etc/passwd')"
+    error = sql(data_dir, query, "-o", str(tmp_path / "x.parquet")).exception
+    assert isinstance(error, LedgerError)
+    assert "disabled by configuration" in str(error)
+    assert not (tmp_path / "x.parquet").exists()
+
+
+def test_a_pivot_and_an_explanation_only_read(data_dir: Path) -> None:
+    pivot = "PIVOT requests ON key USING count(*) GROUP BY model"
+    assert output_of(sql(data_dir, pivot, "--format", "csv")) == "model,ci\ngpt-5,2\n"
+    assert "requests" in output_of(sql(data_dir, "EXPLAIN FROM requests", "--format", "csv"))
+
+
+def test_an_ending_is_known_in_capitals_and_a_named_format_needs_none(
+    data_dir: Path, tmp_path: Path
+) -> None:
+    for args in (("-o", str(tmp_path / "X.CSV")), ("-o", str(tmp_path / "x"), "--format", "csv")):
+        assert output_of(sql(data_dir, QUERY, *args)) == ""
+        assert Path(args[1]).read_text().startswith("request_id,")
+
+
 def test_nothing_can_be_changed(data_dir: Path) -> None:
     for statement in ("DELETE FROM raw.requests", "DROP VIEW requests", "CREATE TABLE t (a INT)"):
         assert isinstance(sql(data_dir, statement).exception, LedgerError)
@@ -183,6 +218,9 @@ def test_the_data_dir_is_the_configurations(data_dir: Path, tmp_path: Path) -> N
         (("-f", "/no/such/file.sql"), "cannot read /no/such/file.sql: No such file"),
         (("",), "there is no query"),
         (("SELECT 1", "-o", "/no/such/folder/x.csv"), "cannot write /no/such/folder/x.csv"),
+        (("SELECT 1", "-o", "/no/such/folder/x.parquet"), "cannot write /no/such/folder/x.parquet"),
+        (("SELECT 1", "-o", "x.xlsx"), "x.xlsx: no format ends like that (.csv, .json, "),
+        (("SELECT 1", "-o", "report"), "report: no format ends like that"),
     ],
 )
 def test_wrong_use_is_explained(data_dir: Path, args: tuple[str, ...], message: str) -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from omniroute.cli.tabular import render_rows
 from omniroute.ledger.drain import Drainer
-from omniroute.ledger.queries import COLUMNS_SQL, Limits, open_ledger, run_sandboxed
+from omniroute.ledger.queries import COLUMNS_SQL, open_ledger
+from omniroute.ledger.sandbox import Limits, run_sandboxed
 from omniroute.ledger.spool import Spool
 from tests.ledger.rows import row
 
