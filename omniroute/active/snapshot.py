@@ -51,6 +51,12 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     secrets: tuple[Secret, ...]
     """Every resolved secret, so that texts on their way out can be masked."""
 
+    @property
+    def transports(self) -> frozenset[TransportOptions]:
+        """What its providers and webhooks are asked through."""
+        users = (*self.outlets.values(), *self.hooks.values())
+        return frozenset(user.transport for user in users)
+
 
 class Surroundings(Struct, frozen=True, kw_only=True):
     """What a snapshot takes from the machine, handed in so that compiling stays a function."""

@@ -28,13 +28,18 @@ _KEEP_ALIVE: Final = re.compile(r"timeout=(\d{1,6})")
 
 
 class FastTransport:
-    """One set of options; belongs to the event loop that first opens an exchange."""
+    """One set of options; belongs to the event loop that first opens an exchange.
 
-    def __init__(self, options: TransportOptions, resolver: Resolver) -> None:
+    Without `keep_idle` a connection ends with its exchange, as after `close`.
+    """
+
+    def __init__(
+        self, options: TransportOptions, resolver: Resolver, *, keep_idle: bool = True
+    ) -> None:
         self._dialer = Dialer(options, resolver)
         self._idle: dict[Origin, list[Connection]] = {}
         self._sweep: asyncio.TimerHandle | None = None
-        self._closed = False
+        self._keep_idle = keep_idle
 
     async def open(self, request: UpstreamRequest, bounds: Bounds) -> FastExchange:
         origin, target = split_url(request.url)
@@ -68,7 +73,7 @@ class FastTransport:
             raise
 
     async def close(self) -> None:
-        self._closed = True
+        self._keep_idle = False
         if self._sweep is not None:
             self._sweep.cancel()
         for connections in self._idle.values():
@@ -88,7 +93,7 @@ class FastTransport:
 
     def _give_back(self, origin: Origin, connection: Connection) -> None:
         """Keep a connection whose answer was read to the end; close any other at once."""
-        if self._closed or not connection.reusable():
+        if not self._keep_idle or not connection.reusable():
             connection.abort()
             return
         loop = asyncio.get_running_loop()

@@ -35,10 +35,10 @@ _SAID_MAX: Final = 200  # characters of the library's own words in a message
 class _Pool:
     """One httpx transport, closed when it is retired and its last exchange has ended."""
 
-    def __init__(self, transport: httpx.AsyncHTTPTransport) -> None:
+    def __init__(self, transport: httpx.AsyncHTTPTransport, *, retired: bool) -> None:
         self.transport = transport
         self.running = 0
-        self.retired = False
+        self.retired = retired
 
     async def release(self) -> None:
         self.running -= 1
@@ -52,15 +52,21 @@ class _Pool:
 
 
 class HttpxTransport:
-    """One set of options; belongs to one event loop."""
+    """One set of options; belongs to one event loop.
 
-    def __init__(self, options: TransportOptions, resolver: Resolver) -> None:
+    Without `keep_idle` a connection ends with its exchange, as after `close`.
+    """
+
+    def __init__(
+        self, options: TransportOptions, resolver: Resolver, *, keep_idle: bool = True
+    ) -> None:
         self._options = options
         self._resolver = resolver
         self._proxy: Proxy | None = None
         self._proxy_context: ssl.SSLContext | None = None
         self._context: ssl.SSLContext | None = None
         self._pools: dict[tuple[str, str], _Pool] = {}
+        self._keep_idle = keep_idle
 
     async def open(self, request: UpstreamRequest, bounds: Bounds) -> HttpxExchange:
         origin, target = split_url(request.url)
@@ -86,6 +92,7 @@ class HttpxTransport:
             raise timeout_error(phase, limit_s) from None
 
     async def close(self) -> None:
+        self._keep_idle = False
         for key in list(self._pools):
             await self._pools.pop(key).retire()
 
@@ -136,9 +143,11 @@ class HttpxTransport:
                     proxy=None
                     if self._proxy is None
                     else _httpx_proxy(self._proxy, self._proxy_context),
-                )
+                ),
+                retired=not self._keep_idle,
             )
-            self._pools[host, address] = pool
+            if self._keep_idle:
+                self._pools[host, address] = pool
         return pool
 
 

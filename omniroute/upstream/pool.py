@@ -19,6 +19,7 @@ class TransportPool:
     def __init__(self) -> None:
         self._resolver = Resolver()
         self._transports: dict[TransportOptions, Transport] = {}
+        self._used: frozenset[TransportOptions] | None = None  # None: whatever is asked for
 
     def get(self, options: TransportOptions) -> Transport:
         """The transport for `options`; equal options share one, and its connections.
@@ -28,17 +29,20 @@ class TransportPool:
         """
         transport = self._transports.get(options)
         if transport is None:
-            transport = self._transports[options] = _make_transport(options, self._resolver)
+            lasting = self._used is None or options in self._used
+            transport = _make_transport(options, self._resolver, keep_idle=lasting)
+            if lasting:
+                self._transports[options] = transport
         return transport
 
     async def retain(self, used: Iterable[TransportOptions]) -> None:
         """Let go of every transport whose options are not among `used`.
 
-        Their exchanges run on to their end; a request that still holds an older snapshot gets a
-        new transport for it.
+        Their exchanges run on to their end. A request that still holds an older snapshot and asks
+        for such options later gets a transport of its own, which keeps no connection.
         """
-        keep = set(used)
-        gone = [options for options in self._transports if options not in keep]
+        self._used = frozenset(used)
+        gone = [options for options in self._transports if options not in self._used]
         for transport in [self._transports.pop(options) for options in gone]:
             await transport.close()
 
@@ -47,12 +51,12 @@ class TransportPool:
         await self.retain(())
 
 
-def _make_transport(options: TransportOptions, resolver: Resolver) -> Transport:
+def _make_transport(options: TransportOptions, resolver: Resolver, *, keep_idle: bool) -> Transport:
     match options.client:
         case "fast":
-            return FastTransport(options, resolver)
+            return FastTransport(options, resolver, keep_idle=keep_idle)
         case "httpx":
-            return HttpxTransport(options, resolver)
+            return HttpxTransport(options, resolver, keep_idle=keep_idle)
         case "echo":
             return EchoTransport()
         case _:

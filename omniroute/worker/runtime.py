@@ -181,5 +181,6 @@ class Runtime:
         self.snapshot = loaded.snapshot
         self.live.adopt(loaded.snapshot.index)
         self.meters.adopt(loaded.snapshot.index)
+        self._supervisor.start("transports", self.transports.retain(loaded.snapshot.transports))
         for listener in self._listeners:
             listener()

@@ -290,6 +290,11 @@ async def test_a_transport_is_shared_and_let_go(
         await up.closed(1)
         assert pool.get(kept) is transport
         assert [await ask(up, kept), await ask(up, dropped)] == [0, 2]
+        await up.closed(2)  # who asks for what was let go gets a connection, and it is not kept
+        assert [await ask(up, kept), await ask(up, dropped)] == [0, 3]
+        await up.closed(3)
+        await pool.retain([kept, dropped])
+        assert [await ask(up, dropped), await ask(up, dropped)] == [4, 4]
 
 
 async def test_the_next_address_is_tried(
