@@ -68,3 +68,11 @@ def test_vectors_of_another_length_never_meet() -> None:
         False,
         [],
     )
+
+
+def test_a_vectors_length_does_not_count() -> None:
+    vectors = Vectors()
+    vectors.add("g", "same", packed(300.0, 400.0), max_entries=9)
+    vectors.add("g", "zero", packed(0.0, 0.0), max_entries=9)
+    assert [*vectors.near("g", packed(0.03, 0.04), threshold=1.0)] == [("same", 1.0)]
+    assert [*vectors.near("g", packed(0.0, 0.0), threshold=0.1)] == []
