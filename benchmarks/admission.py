@@ -103,8 +103,6 @@ async def admit_once(plan: AdmissionPlan, store: MemoryStore) -> Taken:
     asked = claim(
         plan,
         admit,
-        provider="openai",
-        model="gpt-5",
         input_tokens=500,
         output_tokens=256,
         cost_nanousd=1_000_000,

@@ -1,8 +1,9 @@
 """The gate: the order of the steps from an unknown caller to a request that may be routed.
 
     identify      address rules, then the key             before the body is read
-    decide        role, models of the key, policies       when the body's facts are known
-    claim         windows, slots and budgets to take      when the first target is planned
+    decide        role, policies                          when the model's name is resolved
+    claim         windows, slots and the caller's budgets when the targets are planned
+    claim_target  the budgets of one target               before it is asked
     (store.take)  all of it at once, or a Shortage
     after_shortage  the refusal, or the way a degraded budget leaves open
     (store.settle)  what was really used
@@ -23,7 +24,7 @@ from msgspec.structs import replace
 from omniroute.admission.budget import BudgetBook, Meter, refuse_budget
 from omniroute.admission.forwarded import compile_trusted
 from omniroute.admission.ipfilter import IpRules, NetworkMap
-from omniroute.admission.keys import KeyIndex, authorize, compile_keys, may_use
+from omniroute.admission.keys import KeyIndex, authorize, compile_keys
 from omniroute.admission.limits import key_limit, refuse_limit, slot_takes, window_takes
 from omniroute.admission.policy import CompiledPolicy, compile_policy, decide_policies
 from omniroute.admission.settings import prompt_fields, thinking_fields
@@ -92,23 +93,25 @@ def identify(
     return plan.keys.identify(presented, now) if refusal is None else refusal
 
 
+def identify_as(
+    plan: AdmissionPlan, key_id: str | None, *, ip: str | None, now: datetime
+) -> Caller | Refuse:
+    """The same for a key that is named by its id, where none is presented: tests, explanations.
+
+    Without an address, the address rules have no say. Raises KeyError for an id that no key has.
+    """
+    refusal = None if ip is None else plan.addresses.check(ip, "inference")
+    if refusal is not None:
+        return refusal
+    return plan.keys.identify(None, now) if key_id is None else plan.keys.by_id(key_id, now)
+
+
 def decide(plan: AdmissionPlan, facts: RequestFacts, now: datetime) -> Decision:
     """Whether the caller may ask this, and what the policies make of it."""
     caller = facts.caller
     refusal = authorize(caller, "inference")
     if refusal is not None:
         return refusal
-    if not may_use(caller, facts.requested or facts.model, facts.model):
-        return Refuse(
-            error=RequestError(
-                "permission",
-                f"this API key may not use the model {facts.requested or facts.model!r}",
-                param="model",
-                code="model_not_allowed",
-            ),
-            decided_by=f"key:{caller.key_id}",
-            mark=plan.positions.get(("keys", caller.key_id or "")),
-        )
     own = plan.limits.get(caller.key_id) if caller.key_id is not None else None
     admit = Admit(
         caller=caller,
@@ -123,21 +126,19 @@ def claim(
     plan: AdmissionPlan,
     admit: Admit,
     *,
-    provider: str,
-    model: str,
     input_tokens: int,
     output_tokens: int | None,
     cost_nanousd: int,
     now: datetime,
 ) -> Claim:
-    """What the request needs when it goes to `provider/model`, to be taken in one step.
+    """What the request needs wherever it goes, to be taken in one step.
 
     `output_tokens` is the client's own bound; `cost_nanousd` the estimate at that target's price, 0
     where no price is known: what cannot be priced cannot be held by a budget, which lint warns of.
     """
     output = DEFAULT_OUTPUT_TOKENS if output_tokens is None else output_tokens
     book = plan.book
-    meters = [*book.of_caller(admit.caller), *book.of_target(provider, model)] if book else []
+    meters = book.of_caller(admit.caller) if book else []
     if not meters and not admit.limits:
         return _NOTHING
     return Claim(
@@ -171,7 +172,7 @@ def claim_target(
     cost_nanousd: int,
     now: datetime,
 ) -> Claim:
-    """What a further attempt needs on top: the budgets of its own provider and model.
+    """What an attempt needs on top: the budgets of its own provider and model.
 
     Settle the earlier target's claim first, or both would be reserved.
     """
@@ -217,11 +218,3 @@ def after_shortage(
             ),
         )
     return refuse_budget(meter, shortage, now)
-
-
-def concerns_target(plan: AdmissionPlan, shortage: Shortage) -> bool:
-    """Whether another provider or model might still be used: fallback rules call this `budget`."""
-    take = shortage.take
-    if not isinstance(take, BudgetTake):
-        return False
-    return plan.book.meters[take.owner].budget.scope[0] in ("provider", "model")

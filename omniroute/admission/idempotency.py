@@ -15,7 +15,7 @@ HEADERS: Final = ("idempotency-key", "x-request-id")
 MAX_NAME_CHARS: Final = 255
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
+class StoredAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """The first one's whole answer, streamed or not, to be given again byte by byte."""
 
     status: int
@@ -25,7 +25,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 encode_answer: Final = msgspec.msgpack.Encoder().encode
-decode_answer: Final = msgspec.msgpack.Decoder(Answer).decode
+decode_answer: Final = msgspec.msgpack.Decoder(StoredAnswer).decode
 
 
 def name_of(caller: Caller, headers: Mapping[str, str]) -> str | Refuse | None:

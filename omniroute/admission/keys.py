@@ -9,7 +9,6 @@ from datetime import datetime
 
 from omniroute.admission.values import Caller, Refuse
 from omniroute.config.model import Config, Key, Mark, Role
-from omniroute.config.names import compile_globs
 from omniroute.errors import RequestError
 
 MAX_KEY_CHARS = 512  # ours have about 50; longer is refused before a byte is hashed
@@ -110,14 +109,6 @@ def authorize(caller: Caller, role: Role) -> Refuse | None:
         ),
         decided_by=f"key:{caller.key_id}",
     )
-
-
-def may_use(caller: Caller, *names: str) -> bool:
-    """Whether the key's model globs cover any of the names that the asked model goes by."""
-    if caller.key is None or not caller.key.models:
-        return True
-    matches = compile_globs(caller.key.models).fullmatch
-    return any(matches(name) is not None for name in names)
 
 
 def _refused(

@@ -8,12 +8,11 @@ not found.
 from __future__ import annotations
 
 import logging
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import orjson
 from msgspec import Struct
 
-from omniroute.active.snapshot import Snapshot
 from omniroute.admission.cache import (
     NO_CACHE_HEADER,
     WHOLE,
@@ -32,14 +31,13 @@ from omniroute.admission.cache import (
 from omniroute.admission.values import Admit
 from omniroute.answers.embedding import Embedding
 from omniroute.answers.recording import Recorder
-from omniroute.answers.semantic import Meanings
+from omniroute.answers.semantic import SemanticIndex
 from omniroute.config.model import Config
 from omniroute.errors import TranslationError, UpstreamCutError
-from omniroute.request.call import Inbound, Opener, Whole
-from omniroute.request.services import Services
-from omniroute.request.trace import Trace
+from omniroute.request.inbound import Opener, Whole
+from omniroute.request.request import Request
 from omniroute.state.store import Store
-from omniroute.translation.values import Facts, Target
+from omniroute.translation.values import Target
 
 _log = logging.getLogger("omniroute.cache")
 
@@ -64,18 +62,20 @@ class SemanticFigures(Struct, frozen=True, kw_only=True):
     hit_rate: float
 
 
-async def semantic_figures(config: Config, store: Store, meanings: Meanings) -> SemanticFigures:
+async def semantic_figures(
+    config: Config, store: Store, semantic: SemanticIndex
+) -> SemanticFigures:
     settings = config.cache.semantic
     stats = await store.stats(semantic_space(settings))
-    asked = meanings.hits + meanings.misses
+    asked = semantic.hits + semantic.misses
     return SemanticFigures(
-        memory_size=len(meanings.vectors),
+        memory_size=len(semantic.vectors),
         memory_max_size=settings.max_entries,
         db_size=stats.entries,
         evictions=stats.evictions,
-        hits=meanings.hits,
-        misses=meanings.misses,
-        hit_rate=round(meanings.hits / asked, 4) if asked else 0.0,
+        hits=semantic.hits,
+        misses=semantic.misses,
+        hit_rate=round(semantic.hits / asked, 4) if asked else 0.0,
     )
 
 
@@ -86,28 +86,20 @@ class _Asked(Struct, frozen=True, kw_only=True):
     text: str
 
 
-class KeptAnswers:
+class CachedAnswers:
     """One request's place in the cache; made only for requests that may use it."""
 
-    def __init__(
-        self,
-        snapshot: Snapshot,
-        services: Services,
-        inbound: Inbound,
-        admit: Admit,
-        trace: Trace,
-        body: dict[str, Any],
-        meanings: Meanings,
-    ) -> None:
-        self._snapshot = snapshot
-        self._settings = snapshot.config.cache
-        self._services = services
-        self._meanings = meanings
-        self._inbound = inbound
+    def __init__(self, request: Request, admit: Admit, semantic: SemanticIndex) -> None:
+        self._request = request
+        self._settings = request.snapshot.config.cache
         self._admit = admit
-        self._trace = trace
-        self._body = body
-        self._delivery = delivery_of(body, stream=trace.stream, framing=inbound.stream_framing)
+        self._semantic = semantic
+        self._body = request.full
+        self._delivery = delivery_of(
+            self._body,
+            stream=request.record.stream,
+            framing=request.inbound.stream_framing,
+        )
         self._recorder: Recorder | None = None
         self._vector: bytes | None = None
         self._given: Cached | None = None
@@ -116,49 +108,40 @@ class KeptAnswers:
         self._asked = self._question(scope)
 
     @classmethod
-    def of(
-        cls,
-        snapshot: Snapshot,
-        services: Services,
-        inbound: Inbound,
-        admit: Admit,
-        trace: Trace,
-        facts: Facts,
-        body: dict[str, Any],
-        meanings: Meanings,
-    ) -> KeptAnswers | None:
+    def of(cls, request: Request, admit: Admit, semantic: SemanticIndex) -> CachedAnswers | None:
         """None when this request is neither answered from the cache nor kept in it."""
-        settings = snapshot.config.cache
+        settings = request.snapshot.config.cache
         if not (settings.exact.enabled or settings.semantic.enabled):
             return None
+        inbound = request.inbound
         if not may_use_cache(
             admit,
             kind=inbound.kind,
-            temperature=facts.temperature,
-            stream=trace.stream,
+            temperature=request.facts.temperature,
+            stream=request.record.stream,
             no_cache=inbound.headers.get(NO_CACHE_HEADER, "").lower() == "true",
         ):
             return None
         try:
-            kept = cls(snapshot, services, inbound, admit, trace, body, meanings)
+            cached = cls(request, admit, semantic)
         except orjson.JSONEncodeError:
             return None  # nested too deeply to have a name
-        return kept if kept._name is not None or kept._asked is not None else None
+        return cached if cached._name is not None or cached._asked is not None else None
 
     def _exact_name(self, scope: str) -> str | None:
         if not self._settings.exact.enabled:
             return None
-        inbound = self._inbound
+        inbound = self._request.inbound
         return signature(
             scope, self._admit, path=inbound.path, headers=inbound.headers, body=self._body
         )
 
     def _question(self, scope: str) -> _Asked | None:
-        inbound, settings = self._inbound, self._settings.semantic
+        inbound, settings = self._request.inbound, self._settings.semantic
         if not settings.enabled or inbound.kind != "chat":
             return None
         try:
-            question = self._snapshot.formats.client(inbound.format).question(self._body)
+            question = self._request.snapshot.formats.client(inbound.format).question(self._body)
         except TranslationError:
             return None  # the request will fail by itself
         if question is None:
@@ -174,28 +157,28 @@ class KeptAnswers:
         return _Asked(group=group, text=question.text)
 
     async def find(self) -> Whole | None:
-        """The kept answer; its trace then tells that nobody was asked."""
+        """The kept answer; the record then tells that nobody was asked."""
         return await self._find_equal() or await self._find_similar() or self._missed()
 
     def _missed(self) -> None:
-        self._trace.cache = "miss"
+        self._request.record.cache = "miss"
 
     async def _find_equal(self) -> Whole | None:
         if self._name is None:
             return None
         space = cache_space(self._settings.exact)
-        data = await self._services.store.get(space, self._name, self._now_s())
+        data = await self._request.services.store.get(space, self._name, self._now_s())
         return None if data is None else self._give(decode_cached(data), "exact")
 
     async def _find_similar(self) -> Whole | None:
         if self._asked is None:
             return None
-        services, asked = self._services, self._asked
-        embedding = Embedding(self._snapshot, services, self._inbound, self._admit, self._meanings)
+        services, asked = self._request.services, self._asked
+        embedding = Embedding(self._request, self._admit, self._semantic)
         self._vector = await embedding.of(asked.text)
         if self._vector is None:
             return None
-        found = await self._meanings.find(
+        found = await self._semantic.find(
             services.store,
             self._settings.semantic,
             group=asked.group,
@@ -207,7 +190,7 @@ class KeptAnswers:
         cached, similarity = found
         answer = self._give(cached, "semantic")
         if answer is not None:
-            self._trace.decided_by = "cache.semantic"
+            self._request.record.decided_by = "cache.semantic"
             if "admin" in self._admit.caller.roles:
                 answer.headers[SIMILARITY_HEADER] = f"{similarity:.4f}"
         return answer
@@ -220,12 +203,12 @@ class KeptAnswers:
             _log.debug("a kept answer is not given: %s", error)
             return None
         self._given = cached
-        trace = self._trace
-        trace.cache = "hit"
-        trace.provider, trace.upstream_model = cached.provider, cached.model
-        trace.cost_nanousd = 0
-        trace.bytes_out = len(body)
-        trace.first_byte()
+        record = self._request.record
+        record.cache = "hit"
+        record.provider, record.upstream_model = cached.provider, cached.model
+        record.cost_nanousd = 0
+        record.bytes_out = len(body)
+        self._request.first_byte()
         return Whole(
             status=200,
             body=body,
@@ -234,7 +217,7 @@ class KeptAnswers:
                 HEADER: "HIT",
                 TIER_HEADER: tier,
                 "X-OmniRoute-Provider": cached.provider,
-                "X-OmniRoute-Config": self._snapshot.digest,
+                "X-OmniRoute-Config": self._request.snapshot.digest,
             },
         )
 
@@ -245,7 +228,7 @@ class KeptAnswers:
         whole = self._folded(cached)
         if self._delivery == WHOLE:
             return whole, "application/json"
-        inbound, formats = self._inbound, self._snapshot.formats
+        inbound, formats = self._request.inbound, self._request.snapshot.formats
         pair = formats.pair(inbound.format, inbound.format)
         told = pair.replay(whole, self._body, self._target(cached))
         client = formats.client(inbound.format)
@@ -255,18 +238,18 @@ class KeptAnswers:
         """Raises TranslationError or UpstreamCutError."""
         if cached.delivery == WHOLE:
             return cached.body
-        name = self._inbound.format
-        pair = self._snapshot.formats.pair(name, name)
+        name = self._request.inbound.format
+        pair = self._request.snapshot.formats.pair(name, name)
         return pair.fold(cached.body, self._body, self._target(cached))
 
     def _target(self, cached: Cached) -> Target:
-        inbound = self._inbound
+        inbound = self._request.inbound
         return Target(
             provider=cached.provider,
             model=cached.model,
             stream=self._delivery != WHOLE,
             framing=inbound.stream_framing,
-            now_s=int(self._trace.started.timestamp()),
+            now_s=int(self._request.started.timestamp()),
             seed=inbound.request_id,
         )
 
@@ -286,22 +269,22 @@ class KeptAnswers:
 
     async def keep(self, answer: Whole | None) -> None:
         """Keep a good answer, None for a stream, for the next one who asks the same."""
-        trace = self._trace
+        record, usage = self._request.record, self._request.usage
         if answer is not None:
             answer.headers[HEADER] = "MISS"
         given = answer or (self._recorder.recorded() if self._recorder is not None else None)
-        if given is None or given.status != 200 or trace.error_class is not None:
+        if given is None or given.status != 200 or record.error_class is not None:
             return
         cached = Cached(
             body=given.body,
             content_type=given.content_type,
-            provider=trace.provider or "",
-            model=trace.upstream_model or "",
-            input_tokens=trace.usage.input_uncached,
-            output_tokens=trace.usage.output,
+            provider=record.provider or "",
+            model=record.upstream_model or "",
+            input_tokens=usage.input_uncached,
+            output_tokens=usage.output,
             delivery=self._delivery,
         )
-        services, now_s = self._services, self._now_s()
+        services, now_s = self._request.services, self._now_s()
         if self._name is not None:
             settings = self._settings.exact
             await services.store.put(
@@ -312,7 +295,7 @@ class KeptAnswers:
                 now_s=now_s,
             )
         if self._asked is not None and self._vector is not None:
-            await self._meanings.keep(
+            await self._semantic.keep(
                 services.store,
                 self._settings.semantic,
                 name=meant_name(self._asked.group, self._asked.text),
@@ -322,4 +305,4 @@ class KeptAnswers:
             )
 
     def _now_s(self) -> float:
-        return self._services.clock.now().timestamp()
+        return self._request.services.clock.now().timestamp()

@@ -14,7 +14,7 @@ import msgspec
 import orjson
 from msgspec import Struct
 
-from omniroute.request.inflight import InFlight
+from omniroute.request.request import Request
 from omniroute.state.kept import load_response, save_response
 from omniroute.state.store import Store
 from omniroute.translation.values import Continuing
@@ -33,55 +33,40 @@ class KeptAnswer(Struct, frozen=True, kw_only=True):
 _decode = msgspec.json.Decoder(KeptAnswer).decode
 
 
-class Continued(Struct, frozen=True, kw_only=True):
-    """A request's body, and what it is when what went before is written out."""
-
-    body: dict[str, Any]
-    full: dict[str, Any]
-    """The same object as `body` where nothing that is kept here went before."""
-    provider: str | None = None
-    """Who knows what went before."""
-
-    def for_provider(self, provider: str, *, passed: bool) -> dict[str, Any]:
-        """The body that one provider needs; `passed` when it speaks the client's format."""
-        return self.body if passed and provider == self.provider else self.full
-
-
-async def go_on(
-    store: Store, continuing: Continuing, key_id: str | None, body: dict[str, Any], now_s: float
-) -> Continued:
-    """Look up what a request goes on from; an unknown id is left to a provider that may know it."""
-    previous = continuing.previous(body)
-    kept = await find(store, key_id, previous, now_s) if previous is not None else None
-    if kept is None:
-        return Continued(body=body, full=body)
-    full = continuing.expand(body, orjson.loads(bytes(kept.items)))
-    return Continued(body=body, full=full, provider=kept.provider)
+async def look_back(request: Request, continuing: Continuing) -> None:
+    """Put before a request what it goes on from; an unknown id is left to a provider that may
+    know it."""
+    previous = continuing.previous(request.body)
+    if previous is None:
+        return
+    now_s = request.started.timestamp()
+    kept = await find(request.services.store, request.record.key, previous, now_s)
+    if kept is not None:
+        request.full = continuing.expand(request.body, orjson.loads(bytes(kept.items)))
+        request.known_to = kept.provider
 
 
-async def keep(
-    flight: InFlight, continued: Continued, answer: bytes, provider: str | None = None
-) -> None:
+async def keep(request: Request, answer: bytes, provider: str | None = None) -> None:
     """Keep an answer under its own id, where its format has that and the client wants it.
 
     `provider` is who made it in the client's own format.
     """
-    continuing = flight.snapshot.formats.client(flight.inbound.format).continuing
-    if continuing is None or not answer or not continuing.wanted(continued.body):
+    continuing = request.snapshot.formats.client(request.inbound.format).continuing
+    if continuing is None or not answer or not continuing.wanted(request.body):
         return
     said: Any = orjson.loads(answer)
     identity = said.get("id")
     if type(identity) is not str:
         return
     kept = KeptAnswer(
-        items=msgspec.Raw(orjson.dumps(continuing.items(continued.full, said))),
+        items=msgspec.Raw(orjson.dumps(continuing.items(request.full, said))),
         answer=msgspec.Raw(answer),
         provider=provider,
     )
-    services = flight.services
+    services = request.services
     now_s = services.clock.now().timestamp()
     await save_response(
-        services.store, flight.trace.key, identity, msgspec.json.encode(kept), now_s
+        services.store, request.record.key, identity, msgspec.json.encode(kept), now_s
     )
 
 

@@ -13,17 +13,15 @@ from typing import Final
 
 import msgspec
 
-from omniroute.active.snapshot import Snapshot
-from omniroute.admission.gate import claim
+from omniroute.admission.gate import claim, claim_target
 from omniroute.admission.values import Admit
-from omniroute.answers.semantic import Meanings
+from omniroute.answers.semantic import SemanticIndex
 from omniroute.catalog.tokens import estimate_tokens
 from omniroute.errors import RequestError, TranslationError, UpstreamError, UpstreamTimeoutError
 from omniroute.ledger.record import RequestRecord
-from omniroute.request.call import Inbound
 from omniroute.request.cost import cost_of
 from omniroute.request.provider import read_error, read_whole
-from omniroute.request.services import Services
+from omniroute.request.request import Request
 from omniroute.routing.plan import RouteFacts, plan
 from omniroute.routing.resolve import resolve
 from omniroute.routing.retry import failure_of
@@ -50,40 +48,34 @@ class NoVectorError(Exception):
 class Embedding:
     """One request's question on its way to a vector."""
 
-    def __init__(
-        self,
-        snapshot: Snapshot,
-        services: Services,
-        inbound: Inbound,
-        admit: Admit,
-        meanings: Meanings,
-    ) -> None:
-        self._snapshot = snapshot
-        self._services = services
-        self._meanings = meanings
-        self._inbound = inbound
+    def __init__(self, request: Request, admit: Admit, semantic: SemanticIndex) -> None:
+        self._request = request
+        self._snapshot = request.snapshot
+        self._services = request.services
+        self._inbound = request.inbound
+        self._semantic = semantic
         self._admit = admit
-        self._settings = snapshot.config.cache.semantic
+        self._settings = request.snapshot.config.cache.semantic
         self._loop = asyncio.get_running_loop()
 
     async def of(self, text: str) -> bytes | None:
         """Little-endian 32-bit floats; None to go on without."""
-        meanings = self._meanings
-        if len(text) > MAX_TEXT_CHARS or meanings.resting(self._loop.time()):
+        semantic = self._semantic
+        if len(text) > MAX_TEXT_CHARS or semantic.resting(self._loop.time()):
             return None
         try:
             vector = await self._first_of(self._candidates(), text)
         except NoVectorError as error:
-            meanings.without(error.failure.kind)
+            semantic.without(error.failure.kind)
             if error.failure.kind not in _OWN_FAULT:
-                meanings.failed(error.failure.message, self._loop.time())
+                semantic.failed(error.failure.message, self._loop.time())
             return None
         except RequestError as error:  # no candidate can serve it
-            meanings.without(error.kind)
-            meanings.failed(error.message, self._loop.time())
+            semantic.without(error.kind)
+            semantic.failed(error.message, self._loop.time())
             return None
         if vector is not None:
-            meanings.works()
+            semantic.works()
         return vector
 
     def _candidates(self) -> tuple[Candidate, ...]:
@@ -118,25 +110,32 @@ class Embedding:
         estimate = cost_of(
             candidate, Usage(input_uncached=estimate_tokens(text), output=0), clock.now()
         )
+        cost_nanousd = 0 if estimate is None else estimate[0]
+        now = clock.now()
+        admission, caller = self._snapshot.admission, self._admit
         wanted = claim(
-            self._snapshot.admission,
-            self._admit,
+            admission, caller, input_tokens=0, output_tokens=0, cost_nanousd=cost_nanousd, now=now
+        )
+        own = claim_target(
+            admission,
+            caller,
             provider=candidate.provider.id,
             model=candidate.model.removeprefix(f"{candidate.provider.id}/"),
-            input_tokens=0,
-            output_tokens=0,
-            cost_nanousd=0 if estimate is None else estimate[0],
-            now=clock.now(),
+            cost_nanousd=cost_nanousd,
+            now=now,
         )
-        taken = await services.store.take(Claim(budgets=wanted.budgets), clock.now().timestamp())
+        # Only money: the embedding is not the caller's request, so it takes none of its windows.
+        taken = await services.store.take(
+            Claim(budgets=wanted.budgets + own.budgets), now.timestamp()
+        )
         if isinstance(taken, Shortage):
             return None
-        cost_nanousd: int | None = 0
+        spent_nanousd: int | None = 0
         try:
-            found, cost_nanousd = await self._ask(candidate, text, ends_s)
+            found, spent_nanousd = await self._ask(candidate, text, ends_s)
         finally:
             await services.store.settle(
-                taken, now_s=clock.now().timestamp(), cost_nanousd=cost_nanousd
+                taken, now_s=clock.now().timestamp(), cost_nanousd=spent_nanousd
             )
         return struct.pack(f"<{len(found.vector)}f", *found.vector)
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from omniroute.request.call import Opener, Sink
+from omniroute.request.inbound import Opener, Sink
 
 MAX_RECORDED_BYTES: Final = 4 << 20
 """A longer answer is not given again."""

@@ -34,7 +34,7 @@ REST_S: Final = 5.0
 """After the embedding model failed, how long no request waits for it."""
 
 
-class Meanings:
+class SemanticIndex:
     """Owned by one worker, kept over reloads."""
 
     def __init__(self) -> None:

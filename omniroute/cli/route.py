@@ -3,46 +3,22 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from random import Random
-from typing import Any, Final
+from typing import Any
 
 import click
 import orjson
 from msgspec import Struct
 
-from omniroute.admission.gate import compile_admission, decide
-from omniroute.admission.policy import context_of
-from omniroute.admission.values import Admit, Caller, Refuse, RequestFacts
+from omniroute.admission.values import Refuse
 from omniroute.cli.options import config_option, load_config, style
-from omniroute.config.model import Config, Mark
+from omniroute.config.model import Mark
 from omniroute.config.schema import suggest
+from omniroute.decision.offline import Outcome
+from omniroute.decision.testing import Given, Stage, rehearse
 from omniroute.errors import RequestError, UsageError
 from omniroute.routing.explain import Explained, explain
-from omniroute.routing.index import compile_index
-from omniroute.routing.live import LiveState
-from omniroute.routing.plan import Plan, RouteFacts, plan
-from omniroute.routing.resolve import resolve
-from omniroute.routing.values import Branch, Resolved
-
-_SPENT_LATER: Final = 1000  # expected output where nobody says how long an answer may be
-
-
-class _Asked(Struct, frozen=True, kw_only=True):
-    model: str
-    caller: Caller
-    now: datetime
-    tokens: int
-    needs: frozenset[str]
-    seed: int
-    session: str | None
-
-
-class _Way(Struct, frozen=True, kw_only=True):
-    """What was decided, up to the plan."""
-
-    plan: Plan
-    policies: tuple[tuple[str, str, Mark | None], ...]
-    steps: tuple[Explained, ...]
+from omniroute.routing.plan import Plan
+from omniroute.routing.values import Branch
 
 
 @click.command("route")
@@ -55,6 +31,12 @@ class _Way(Struct, frozen=True, kw_only=True):
 )
 @click.option("--tools", is_flag=True, help="The request uses tools.")
 @click.option("--vision", is_flag=True, help="The request holds images.")
+@click.option("--stream", is_flag=True, help="The answer is to be streamed.")
+@click.option("--max-tokens", type=click.IntRange(1), metavar="N", help="The client's own bound.")
+@click.option(
+    "--header", "headers", multiple=True, metavar="NAME=VALUE", help="A header; repeatable."
+)
+@click.option("--provider", metavar="ID", help="As at /v1/providers/ID/…: this provider alone.")
 @click.option("--session", metavar="ID", help="The request belongs to a session.")
 @click.option(
     "--seed", type=int, default=0, show_default=True, help="For strategies that draw at random."
@@ -73,12 +55,16 @@ def route_command(
     key_id: str | None,
     at: str | None,
     tokens: int,
+    max_tokens: int | None,
+    headers: tuple[str, ...],
+    provider: str | None,
     session: str | None,
     seed: int,
     output: str,
     *,
     tools: bool,
     vision: bool,
+    stream: bool,
 ) -> None:
     """Show the way that a request for MODEL would take, with the reason for every step.
 
@@ -86,32 +72,32 @@ def route_command(
     used them yet. Exits with 1 when the request would be refused.
     """
     loaded, now = load_config(config), _instant(at)
-    needs = {"tools": tools, "vision": vision}
-    asked = _Asked(
+    if key_id is not None and key_id not in loaded.keys:
+        raise UsageError(f'there is no key "{key_id}"; {suggest(key_id, loaded.keys) or ""}')
+    given = Given(
         model=model,
-        caller=_caller(loaded, key_id, now),
-        now=now,
-        tokens=tokens,
-        needs=frozenset(name for name, needed in needs.items() if needed),
-        seed=seed,
+        key=key_id,
+        provider=provider,
+        stream=stream,
+        tools=tools,
+        vision=vision,
         session=session,
+        headers=dict(_header(text) for text in headers),
+        input_tokens=tokens,
+        max_tokens=max_tokens,
     )
-    way = _find(loaded, asked)
+    way = _way(rehearse(Stage(loaded), given, now, seed=seed))
     if output == "json":
         click.echo(orjson.dumps(_json(way), option=orjson.OPT_INDENT_2))
     else:
         click.echo(_text(way), nl=False)
 
 
-def _caller(config: Config, key_id: str | None, now: datetime) -> Caller:
-    if key_id is None:
-        return Caller(roles=frozenset({"inference"}))
-    key = config.keys.get(key_id)
-    if key is None:
-        raise UsageError(f'there is no key "{key_id}"; {suggest(key_id, config.keys) or ""}')
-    if key.disabled or (key.expires is not None and key.expires <= now):
-        raise RequestError("authentication", f'the key "{key_id}" is disabled or has expired')
-    return Caller(key_id=key_id, key=key, tags=key.tags, roles=frozenset(key.roles))
+def _header(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise UsageError(f"--header takes NAME=VALUE, not {text}")
+    return name, value
 
 
 def _instant(text: str | None) -> datetime:
@@ -124,50 +110,35 @@ def _instant(text: str | None) -> datetime:
     return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
 
 
-def _find(config: Config, asked: _Asked) -> _Way:
-    """Resolve, decide and plan as a real request would. Raises RequestError with the reason."""
-    index = compile_index(config)
-    globs = asked.caller.key.models if asked.caller.key is not None else ()
-    resolved = resolve(index, asked.model, globs)
-    request = RequestFacts(
-        caller=asked.caller,
-        ip="127.0.0.1",
-        path="/v1/chat/completions",
-        format="openai-chat",
-        model=resolved.id,
-        requested=asked.model,
-        input_tokens_estimate=asked.tokens,
-    )
-    decision = decide(compile_admission(config), request, asked.now)
-    if isinstance(decision, Refuse):
-        raise _refused(decision)
-    if decision.model != resolved.id:
-        resolved = resolve(index, decision.model)
-    return _plan(asked, resolved, decision, request)
+class _Way(Struct, frozen=True, kw_only=True):
+    """What was decided, up to the plan."""
+
+    plan: Plan
+    policies: tuple[tuple[str, str, Mark | None], ...]
+    steps: tuple[Explained, ...]
 
 
-def _plan(asked: _Asked, resolved: Resolved, admit: Admit, request: RequestFacts) -> _Way:
-    facts = RouteFacts(
-        input_tokens=asked.tokens,
-        output_tokens=_SPENT_LATER,
-        needs=asked.needs,
-        session=asked.session,
-        key=asked.caller.key_id,
-        document=context_of(request, resolved.id, asked.now),
-    )
-    rng = Random(asked.seed)  # noqa: S311 - the same plan for the same seed
-    planned = plan(resolved, facts, LiveState(), now_s=0.0, rng=rng)
+def _way(outcome: Outcome) -> _Way:
+    """Raises RequestError with the reason when the request would be refused."""
+    if outcome.refusal is not None:
+        if outcome.refusal.decided_by in ("model", "routing"):
+            raise outcome.refusal.error
+        raise _refused(outcome.refusal)
+    routed = outcome.routed
+    assert routed is not None  # noqa: S101 - what is not refused is routed
     return _Way(
-        plan=planned,
-        policies=tuple((one.policy, one.action, one.mark) for one in admit.decided),
-        steps=explain(planned),
+        plan=routed.plan,
+        policies=tuple((one.policy, one.action, one.mark) for one in routed.admit.decided),
+        steps=explain(routed.plan),
     )
 
 
 def _refused(refusal: Refuse) -> RequestError:
     where = f" ({refusal.mark})" if refusal.mark is not None else ""
-    message = f"refused by {refusal.decided_by}{where}: {refusal.error.message}"
-    return RequestError(refusal.error.kind, message, status=refusal.error.status)
+    error = refusal.error
+    advice = "; --key ID asks as one of its keys" if error.code == "missing_api_key" else ""
+    message = f"refused by {refusal.decided_by}{where}: {error.message}{advice}"
+    return RequestError(error.kind, message, status=error.status)
 
 
 def _text(way: _Way) -> str:

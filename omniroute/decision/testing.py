@@ -9,34 +9,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from random import Random
-from typing import Any, Final
+from typing import Any
 
 from msgspec import UNSET, Struct, UnsetType, convert, field
 from msgspec.structs import replace
 
-from omniroute.admission.gate import (
-    AdmissionPlan,
-    after_shortage,
-    claim,
-    compile_admission,
-    decide,
-)
+from omniroute.admission.gate import compile_admission, identify_as
 from omniroute.admission.policy import CACHE_FIELD
-from omniroute.admission.values import Admit, Caller, Refuse, RequestFacts
+from omniroute.admission.values import Admit, Refuse
+from omniroute.base.units import NANO
 from omniroute.config.model import Config, ConfigTest, ModelKind
-from omniroute.errors import RequestError
-from omniroute.request.cost import cost_of
-from omniroute.routing.index import ModelIndex, compile_index
+from omniroute.decision.offline import Outcome, decide_offline
+from omniroute.decision.values import Inquiry, Instant, World
+from omniroute.routing.index import compile_index
 from omniroute.routing.live import LiveState
-from omniroute.routing.plan import RouteFacts, plan
-from omniroute.routing.resolve import resolve
-from omniroute.routing.values import Branch, Candidate, Leaf, Resolved
-from omniroute.state.store import Claim, Shortage, exceeds
+from omniroute.routing.values import Branch, Leaf
 from omniroute.translation.hub import hub_field
-from omniroute.translation.values import Usage
-
-_NANO: Final = 1_000_000_000
-_MAX_DEGRADED: Final = 8  # each degradation lifts one budget; more are a circle of lints
 
 
 class Given(Struct, frozen=True, kw_only=True):
@@ -46,6 +34,10 @@ class Given(Struct, frozen=True, kw_only=True):
     key: str | None = None
     tags: Mapping[str, str] | None = None
     ip: str | None = None
+    provider: str | None = None
+    session: str | None = None
+    tools: bool = False
+    vision: bool = False
     format: str = "openai-chat"
     path: str = "/v1/chat/completions"
     kind: ModelKind = "chat"
@@ -69,23 +61,6 @@ class Expect(Struct, frozen=True, kw_only=True):
     warn: tuple[str, ...] | UnsetType = UNSET
 
 
-class Touched(Struct, frozen=True, kw_only=True):
-    """What a request met on its way."""
-
-    policies: frozenset[str] = frozenset()
-    combos: frozenset[str] = frozenset()
-    budgets: frozenset[str] = frozenset()
-
-
-class Outcome(Struct, frozen=True, kw_only=True):
-    """What became of a request: a refusal, or what it was admitted with."""
-
-    refusal: Refuse | None = None
-    admit: Admit | None = None
-    route: tuple[str, ...] = ()
-    touched: Touched = Touched()
-
-
 class Result(Struct, frozen=True, kw_only=True):
     """One test; it passed when nothing is wrong."""
 
@@ -107,8 +82,17 @@ class Stage:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.admission: AdmissionPlan = compile_admission(config)
-        self.index: ModelIndex = compile_index(config, {})
+        self._admission = compile_admission(config)
+        self._index = compile_index(config, {})
+
+    def world(self, seed: int = 0) -> World:
+        """A world in which nothing has happened yet; draws are the same for the same seed."""
+        return World(
+            admission=self._admission,
+            index=self._index,
+            live=LiveState(),
+            rng=Random(seed),  # noqa: S311 - the same route in every run
+        )
 
 
 def run_test(stage: Stage, test: ConfigTest, now: datetime) -> Result:
@@ -120,11 +104,11 @@ def run_test(stage: Stage, test: ConfigTest, now: datetime) -> Result:
 
 
 def coverage_of(config: Config, results: tuple[Result, ...]) -> tuple[Coverage, ...]:
-    touched = [result.outcome.touched for result in results]
+    outcomes = [result.outcome for result in results]
     sections = (
-        ("policies", [p.id for p in config.policies], [t.policies for t in touched]),
-        ("combos", list(config.combos), [t.combos for t in touched]),
-        ("budgets", list(config.budgets), [t.budgets for t in touched]),
+        ("policies", [p.id for p in config.policies], [_policies(o) for o in outcomes]),
+        ("combos", list(config.combos), [_combos(o) for o in outcomes]),
+        ("budgets", list(config.budgets), [o.budgets for o in outcomes]),
     )
     found = list[Coverage]()
     for section, ids, seen in sections:
@@ -139,142 +123,64 @@ def coverage_of(config: Config, results: tuple[Result, ...]) -> tuple[Coverage, 
     return tuple(found)
 
 
-def rehearse(stage: Stage, given: Given, now: datetime) -> Outcome:
-    """One request through identify, resolve, decide, claim and plan."""
+def rehearse(stage: Stage, given: Given, now: datetime, *, seed: int = 0) -> Outcome:
+    """What would become of the request."""
     if given.at is not None:
         now = datetime.fromisoformat(given.at)
-    caller = _identify(stage, given, now)
+    world = stage.world(seed)
+    caller = identify_as(world.admission, given.key, ip=given.ip, now=now)
     if isinstance(caller, Refuse):
         return Outcome(refusal=caller)
-    globs = caller.key.models if caller.key is not None else ()
-    try:
-        resolved = resolve(stage.index, given.model, globs)
-    except RequestError as error:
-        by = f"key:{caller.key_id}" if error.kind == "permission" else "model"
-        return Outcome(refusal=Refuse(error=error, decided_by=by))
-    facts = RequestFacts(
+    if given.tags is not None:
+        caller = replace(caller, tags=given.tags)
+    needs = {"tools": given.tools, "vision": given.vision}
+    inquiry = Inquiry(
         caller=caller,
+        model=given.model,
+        provider=given.provider,
         ip=given.ip or "127.0.0.1",
         path=given.path,
         format=given.format,
-        model=resolved.id,
-        requested=given.model,
+        kind=given.kind,
         stream=given.stream,
-        kind=given.kind,
         headers={name.lower(): value for name, value in given.headers.items()},
-        input_tokens_estimate=given.input_tokens,
+        session=given.session,
+        needs=frozenset(name for name, needed in needs.items() if needed),
         max_output_tokens=given.max_tokens,
+        size_bytes=given.input_tokens,
+        count_tokens=lambda: given.input_tokens,
     )
-    decision = decide(stage.admission, facts, now)
-    if isinstance(decision, Refuse):
-        return Outcome(refusal=decision, touched=_met(stage, decision=decision))
-    return _route(stage, given, resolved, decision, now)
+    spent = {budget: round(dollars * NANO) for budget, dollars in given.spent.items()}
+    return decide_offline(world, inquiry, Instant(now, 0.0), spent=spent)
 
 
-def _identify(stage: Stage, given: Given, now: datetime) -> Caller | Refuse:
-    if given.ip is not None:
-        refusal = stage.admission.addresses.check(given.ip, "inference")
-        if refusal is not None:
-            return refusal
-    keys = stage.admission.keys
-    caller = keys.identify(None, now) if given.key is None else keys.by_id(given.key, now)
-    if given.tags is not None and isinstance(caller, Caller):
-        return replace(caller, tags=given.tags)
-    return caller
+def _policies(outcome: Outcome) -> frozenset[str]:
+    if outcome.admitted is not None:
+        return frozenset(decided.policy for decided in outcome.admitted.admit.decided)
+    kind, _, name = outcome.refusal.decided_by.partition(":") if outcome.refusal else ("", "", "")
+    return frozenset((name,) if kind == "policy" else ())
 
 
-def _route(stage: Stage, given: Given, resolved: Resolved, admit: Admit, now: datetime) -> Outcome:
-    """Plan and claim, again for every budget that degrades."""
-    budgets = set[str]()
-    for _ in range(_MAX_DEGRADED):
-        try:
-            if admit.model != resolved.id:
-                resolved = resolve(stage.index, admit.model)
-            candidates = _plan(stage, given, resolved, admit, now)
-        except RequestError as error:
-            refusal = Refuse(error=error, decided_by="routing")
-            return Outcome(refusal=refusal, touched=_met(stage, admit, resolved, budgets))
-        asked, shortage = _claim(stage, given, candidates[0], admit, now)
-        budgets.update(take.owner for take in asked.budgets)
-        touched = _met(stage, admit, resolved, budgets)
-        if shortage is None:
-            route = tuple(dict.fromkeys(candidate.model for candidate in candidates))
-            return Outcome(admit=admit, route=route, touched=touched)
-        decision = after_shortage(stage.admission, admit, shortage, now)
-        if isinstance(decision, Refuse):
-            return Outcome(refusal=decision, touched=touched)
-        admit = decision
-    raise AssertionError("every degradation lifts a budget")
+def _combos(outcome: Outcome) -> frozenset[str]:
+    nodes: list[Leaf | Branch] = []
+    if outcome.admitted is not None:
+        nodes.append(outcome.admitted.resolved.node)
+    if outcome.routed is not None:
+        nodes.append(outcome.routed.plan.resolved.node)
+    return frozenset(name for node in nodes for name in _below(node))
 
 
-def _plan(
-    stage: Stage, given: Given, resolved: Resolved, admit: Admit, now: datetime
-) -> tuple[Candidate, ...]:
-    facts = RouteFacts(
-        input_tokens=given.input_tokens,
-        output_tokens=given.max_tokens or 0,
-        kind=given.kind,
-        key=admit.caller.key_id,
-    )
-    planned = plan(resolved, facts, LiveState(), now_s=now.timestamp(), rng=Random(0))  # noqa: S311 - the same route in every run
-    candidates = (*planned.candidates, *planned.resting)
-    if not candidates:
-        raise RequestError("unavailable", f"no target of {resolved.id!r} can be tried")
-    return candidates
-
-
-def _claim(
-    stage: Stage, given: Given, candidate: Candidate, admit: Admit, now: datetime
-) -> tuple[Claim, Shortage | None]:
-    usage = Usage(input_uncached=given.input_tokens, output=given.max_tokens or 0)
-    cost = cost_of(candidate, usage, now)
-    asked = claim(
-        stage.admission,
-        admit,
-        provider=candidate.provider.id,
-        model=candidate.model.removeprefix(f"{candidate.provider.id}/"),
-        input_tokens=given.input_tokens,
-        output_tokens=given.max_tokens,
-        cost_nanousd=cost[0] if cost is not None else 0,
-        now=now,
-    )
-    for take in asked.budgets:
-        used = round(given.spent.get(take.owner, 0.0) * _NANO)
-        if exceeds(take, used):
-            return asked, Shortage(take=take, used=used)
-    return asked, None
-
-
-def _met(
-    stage: Stage,
-    decision: Admit | Refuse | None = None,
-    resolved: Resolved | None = None,
-    budgets: set[str] | None = None,
-) -> Touched:
-    policies = set[str]()
-    if isinstance(decision, Admit):
-        policies.update(decided.policy for decided in decision.decided)
-    elif decision is not None:
-        kind, _, name = decision.decided_by.partition(":")
-        policies.update((name,) if kind == "policy" else ())
-    combos = _combos(resolved.node) if resolved is not None else ()
-    return Touched(
-        policies=frozenset(policies),
-        combos=frozenset(combos),
-        budgets=frozenset(budgets or ()),
-    )
-
-
-def _combos(node: Leaf | Branch) -> Iterator[str]:
+def _below(node: Leaf | Branch) -> Iterator[str]:
     if isinstance(node, Branch):
         yield node.combo.id
         for child in node.children:
-            yield from _combos(child.node)
+            yield from _below(child.node)
 
 
 def _compare(expect: Expect, outcome: Outcome) -> Iterator[str]:
     """What is not as expected, in words."""
-    refusal, admit = outcome.refusal, outcome.admit
+    refusal = outcome.refusal
+    admit = outcome.routed.admit if outcome.routed is not None else None
     if refusal is not None:
         who = refusal.decided_by
         where = f" ({refusal.mark})" if refusal.mark is not None else ""
@@ -297,8 +203,9 @@ def _compare(expect: Expect, outcome: Outcome) -> Iterator[str]:
         yield f"expected model {expect.model}, got {admit.model}"
     if expect.route is not UNSET:
         route = (expect.route,) if isinstance(expect.route, str) else expect.route
-        if route != outcome.route:
-            yield f"expected route {_listed(route)}, got {_listed(outcome.route)}"
+        got = tuple(dict.fromkeys(candidate.model for candidate in outcome.candidates))
+        if route != got:
+            yield f"expected route {_listed(route)}, got {_listed(got)}"
     if expect.set_fields is not UNSET:
         yield from _compare_fields(expect.set_fields, admit)
     if expect.limits is not UNSET:

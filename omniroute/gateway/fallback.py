@@ -10,15 +10,15 @@ from typing import Any
 from msgspec import Struct
 
 from omniroute.admission.settings import fields_for_model
-from omniroute.admission.values import Admit
+from omniroute.admission.values import Admit, Warned
 from omniroute.base.secret import redact
+from omniroute.decision.values import World
 from omniroute.errors import RequestError, TranslationError
 from omniroute.gateway.attempt import Answered, Ask, AttemptFailedError, Begun, attempt
-from omniroute.gateway.reservations import Claims
+from omniroute.gateway.reservations import Reservations
 from omniroute.gateway.reserve import Reserved, reserve_target
-from omniroute.gateway.understand import Understood
 from omniroute.ledger.record import AttemptRecord
-from omniroute.request.inflight import InFlight
+from omniroute.request.request import Request
 from omniroute.routing.attempts import GiveUp, Try, Wait
 from omniroute.routing.values import Candidate
 from omniroute.state.kept import recall
@@ -33,30 +33,31 @@ class Won(Struct, frozen=True, kw_only=True):
     number: int
     passed: bool
     """It was made in the client's own format, and so is known to its provider as it is."""
+    warnings: tuple[Warned, ...]
+    """What the client should hear of."""
 
 
 async def first_answer(
-    flight: InFlight, understood: Understood, reserved: Reserved, claims: Claims | None
+    request: Request, world: World, reserved: Reserved, reservations: Reservations | None
 ) -> Won:
     """Drive the attempts until one answers. Raises RequestError when none does."""
-    attempts = reserved.attempts
+    attempts, routed = reserved.attempts, reserved.routed
     while True:
-        match attempts.next(flight.now_s()):
+        match attempts.next(request.now_s()):
             case Wait() as wait:
                 await _wait(wait)
             case GiveUp(error):
                 raise error
             case Try(candidate, number):
-                if claims is not None:
-                    admit = reserved.admit
-                    spent = await reserve_target(flight, understood, admit, candidate, claims)
+                if reservations is not None:
+                    spent = await reserve_target(request, world, routed, candidate, reservations)
                     if spent is not None:
                         # Our own budget: the provider's health has nothing to do with it.
-                        attempts.refused(spent, flight.now_s())
+                        attempts.refused(spent, request.now_s())
                         continue
-                ask = await ask_of(flight, understood, reserved.admit, candidate)
-                answer = await _try(flight, candidate, number, ask)
-                now_s = flight.now_s()
+                ask = await ask_of(request, routed.admit, candidate)
+                answer = await _try(request, candidate, number, ask)
+                now_s = request.now_s()
                 match answer:
                     case Failure():
                         attempts.failed(answer, now_s)
@@ -65,59 +66,62 @@ async def first_answer(
                         attempts.succeeded(now_s)
                     case Begun():
                         attempts.answered(now_s)
-                passed = ask.pair.passthrough
-                return Won(answer=answer, candidate=candidate, number=number, passed=passed)
+                return Won(
+                    answer=answer,
+                    candidate=candidate,
+                    number=number,
+                    passed=ask.pair.passthrough,
+                    warnings=routed.admit.warnings,
+                )
 
 
-async def ask_of(
-    flight: InFlight, understood: Understood, admit: Admit, candidate: Candidate
-) -> Ask:
+async def ask_of(request: Request, admit: Admit, candidate: Candidate) -> Ask:
     """The attempt as a value, with what this key's earlier answers left behind."""
-    snapshot, inbound, trace = flight.snapshot, flight.inbound, flight.trace
+    snapshot, inbound, facts = request.snapshot, request.inbound, request.facts
     outlet = snapshot.outlets[candidate.connection_key]
+    now_s = request.started.timestamp()
     recalled: Mapping[str, Any] = {}
-    calls = understood.facts.calls
-    if calls:
-        now_s = trace.started.timestamp()
-        recalled = await recall(flight.services.store, trace.key, calls, now_s)
+    if facts.calls:
+        recalled = await recall(request.services.store, request.record.key, facts.calls, now_s)
     declared = candidate.declared
     pair = snapshot.formats.pair(inbound.format, outlet.format)
-    body = understood.continued.for_provider(candidate.provider.id, passed=pair.passthrough)
+    known = pair.passthrough and candidate.provider.id == request.known_to
+    body = request.body if known else request.full
     return Ask(
         pair=pair,
         outlet=outlet,
         target=Target(
             provider=candidate.provider.id,
             model=candidate.upstream_model,
-            stream=trace.stream,
+            stream=request.record.stream,
             capabilities=candidate.capabilities,
             context_window=candidate.window,
             max_output_tokens=None if declared is None else declared.max_output_tokens,
             set_fields=fields_for_model(admit.set_fields, candidate.capabilities),
             framing=inbound.stream_framing,
-            asked_stream=understood.facts.stream,
+            asked_stream=facts.stream,
             recalled=recalled,
-            now_s=int(trace.started.timestamp()),
-            seed=f"{flight.services.rng.getrandbits(96):x}",
+            now_s=int(now_s),
+            seed=f"{request.services.rng.getrandbits(96):x}",
         ),
         body=body,
-        raw=inbound.body if body is understood.body else b"",
+        raw=inbound.body if body is request.body else b"",
         client_headers=inbound.headers,
         request_id=inbound.request_id,
-        deadline=flight.deadline,
+        deadline=request.deadline,
     )
 
 
 async def _try(
-    flight: InFlight, candidate: Candidate, number: int, ask: Ask
+    request: Request, candidate: Candidate, number: int, ask: Ask
 ) -> Answered | Begun | Failure:
     """One attempt and its answer; a Failure when nothing has reached the client."""
-    services, trace = flight.services, flight.trace
-    trace.provider = candidate.provider.id
-    trace.connection = candidate.connection.id
-    trace.upstream_model = candidate.upstream_model
+    services, record = request.services, request.record
+    record.provider = candidate.provider.id
+    record.connection = candidate.connection.id
+    record.upstream_model = candidate.upstream_model
     started = services.clock.now()
-    began_s = flight.now_s()
+    began_s = request.now_s()
     seen: Answered | Begun | AttemptFailedError
     try:
         seen = await attempt(ask, services.transports.get(ask.outlet.transport))
@@ -125,13 +129,13 @@ async def _try(
         seen = error
     except TranslationError as error:
         raise RequestError("invalid_request", error.message, param=error.param) from None
-    _note(flight, candidate, number, started, began_s, seen)
-    services.live.learn(candidate, seen.headers, now_s=flight.now_s(), now=services.clock.now())
+    _note(request, candidate, number, started, began_s, seen)
+    services.live.learn(candidate, seen.headers, now_s=request.now_s(), now=services.clock.now())
     return seen.failure if isinstance(seen, AttemptFailedError) else seen
 
 
 def _note(
-    flight: InFlight,
+    request: Request,
     candidate: Candidate,
     number: int,
     started: datetime,
@@ -139,10 +143,10 @@ def _note(
     seen: Answered | Begun | AttemptFailedError,
 ) -> None:
     """The attempt's own row; for a stream it ends where the relay begins."""
-    took_ms = (flight.now_s() - began_s) * 1000
+    took_ms = (request.now_s() - began_s) * 1000
     failure = seen.failure if isinstance(seen, AttemptFailedError) else None
-    flight.trace.upstream_ms += took_ms
-    flight.trace.attempts.append(
+    request.upstream_ms += took_ms
+    request.record.attempts += (
         AttemptRecord(
             n=number,
             provider=candidate.provider.id,
@@ -153,8 +157,8 @@ def _note(
             first_byte_ms=round(seen.first_byte_ms, 3) if seen.first_byte_ms else None,
             status=seen.status,
             error_class=failure.kind if failure else None,
-            reason=redact(failure.message, flight.snapshot.secrets) if failure else None,
-        )
+            reason=redact(failure.message, request.snapshot.secrets) if failure else None,
+        ),
     )
 
 

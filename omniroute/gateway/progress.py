@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import orjson
 
-from omniroute.request.call import Inbound, Sink
+from omniroute.request.inbound import Inbound, Sink
 from omniroute.translation.values import Stream
 
 HEADER: Final = "X-OmniRoute-Progress"

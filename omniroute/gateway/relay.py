@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from omniroute.errors import UpstreamError
-from omniroute.request.call import Sink
+from omniroute.request.inbound import Sink
 from omniroute.routing.retry import failure_of
 from omniroute.translation.values import Failure, Stream
 from omniroute.upstream.client import Exchange
@@ -64,12 +64,12 @@ async def relay(
     *,
     held: bytes,
     ended: bool,
-    settle: Callable[[Failure | None], Awaitable[None]],
+    settle: Callable[[Failure | None, int], Awaitable[None]],
 ) -> int:
     """Forward until the end; the number of bytes sent.
 
-    `settle` is called once, before the last bytes go out: what a client has seen to the end is in
-    the ledger, and can be gone on from, whatever happens next.
+    `settle` is called once, with how many bytes are still to go, before they do: what a client has
+    seen to the end is in the ledger, and can be gone on from, whatever happens next.
     """
     sent = 0
     data = held
@@ -95,7 +95,7 @@ async def relay(
             break
     if stream.done and not ended and failure is None:
         data += stream.finish()
-    await settle(failure)
+    await settle(failure, len(data))
     if data:
         await sink.send(data)
         sent += len(data)

@@ -7,93 +7,76 @@ that a used-up provider is passed over like one that fails.
 
 from __future__ import annotations
 
-from omniroute.admission.budget import BudgetEvent, events_of
-from omniroute.admission.gate import AdmissionPlan, claim, claim_target
+from omniroute.admission.budget import BudgetBook, BudgetEvent, events_of
 from omniroute.admission.values import Admit
 from omniroute.base.clock import Clock
-from omniroute.request.services import Services
-from omniroute.state.store import Shortage, Store, Taken
+from omniroute.request.request import Request
+from omniroute.state.store import Claim, Shortage, Store, Taken
 
 
-class Claims:
+class Reservations:
     """Owned by one request; `settle` gives everything back, however the request ended."""
 
-    def __init__(self, store: Store, plan: AdmissionPlan, clock: Clock) -> None:
+    def __init__(self, store: Store, book: BudgetBook, clock: Clock) -> None:
         self._store = store
-        self._plan = plan
+        self._book = book
         self._clock = clock
         self._base: Taken | None = None
         self._target: Taken | None = None
-        self._target_of: tuple[str, str] | None = None
+        self._target_of: str | None = None
 
     @classmethod
-    def of(cls, services: Services, plan: AdmissionPlan, admit: Admit) -> Claims | None:
+    def of(cls, request: Request, admit: Admit) -> Reservations | None:
         """None where no budget and no limit can have a say."""
-        if not plan.book and not admit.limits:
+        book = request.snapshot.admission.book
+        if not book and not admit.limits:
             return None
-        return cls(services.store, plan, services.clock)
+        return cls(request.services.store, book, request.services.clock)
 
-    async def take(
-        self, admit: Admit, *, input_tokens: int, output_tokens: int | None, cost_nanousd: int
-    ) -> Shortage | None:
+    async def take(self, wanted: Claim) -> Shortage | None:
         """Take what depends on the caller; None when there was room, or it is held already."""
         if self._base is not None:
             return None
-        now = self._clock.now()
-        wanted = claim(
-            self._plan,
-            admit,
-            provider="",
-            model="",
-            input_tokens=input_tokens,
-            output_tokens=output_tokens,
-            cost_nanousd=cost_nanousd,
-            now=now,
-        )
-        if not (wanted.windows or wanted.slots or wanted.budgets):
-            return None
-        taken = await self._store.take(wanted, now.timestamp())
+        taken = await self._store.take(wanted, self._now_s())
         if isinstance(taken, Shortage):
             return taken
         self._base = taken
         return None
 
-    async def take_target(
-        self, admit: Admit, *, provider: str, model: str, cost_nanousd: int
-    ) -> Shortage | None:
+    def holds(self, target: str) -> bool:
+        """Whether what this target needs is held already, as at another attempt at it."""
+        return self._target_of == target
+
+    async def take_target(self, target: str, wanted: Claim) -> Shortage | None:
         """Take what depends on the target, giving back what an earlier one needed."""
-        if not self._plan.book or self._target_of == (provider, model):
-            return None
         await self._release_target()
-        now = self._clock.now()
-        wanted = claim_target(
-            self._plan, admit, provider=provider, model=model, cost_nanousd=cost_nanousd, now=now
-        )
         if not wanted.budgets:
             return None
-        taken = await self._store.take(wanted, now.timestamp())
+        taken = await self._store.take(wanted, self._now_s())
         if isinstance(taken, Shortage):
             return taken
-        self._target, self._target_of = taken, (provider, model)
+        self._target, self._target_of = taken, target
         return None
 
     async def settle(
         self, *, tokens: int | None, cost_nanousd: int | None
     ) -> tuple[BudgetEvent, ...]:
         """Put what was used in the place of the estimates: None keeps them, 0 gives all back."""
-        now_s = self._clock.now().timestamp()
+        now_s = self._now_s()
         events: list[BudgetEvent] = []
         for taken in (self._base, self._target):
             if taken is not None:
                 spent = await self._store.settle(
                     taken, now_s=now_s, tokens=tokens, cost_nanousd=cost_nanousd
                 )
-                events += events_of(self._plan.book, spent)
+                events += events_of(self._book, spent)
         self._base = self._target = self._target_of = None
         return tuple(events)
 
     async def _release_target(self) -> None:
-        if self._target is not None:
-            now_s = self._clock.now().timestamp()
-            await self._store.settle(self._target, now_s=now_s, tokens=0, cost_nanousd=0)
-            self._target = self._target_of = None
+        taken, self._target, self._target_of = self._target, None, None
+        if taken is not None:
+            await self._store.settle(taken, now_s=self._now_s(), tokens=0, cost_nanousd=0)
+
+    def _now_s(self) -> float:
+        return self._clock.now().timestamp()

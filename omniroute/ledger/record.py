@@ -1,4 +1,4 @@
-"""One frozen row per request, its attempts inside, and its form as one line of JSON.
+"""One row per request, its attempts inside, and its form as one line of JSON.
 
 Everything is known when the answer ends. None means unknown, never zero: a provider that reports no
 usage, a model without a price. Nothing here holds a prompt, a reply or a credential.
@@ -40,8 +40,9 @@ class AttemptRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Why this candidate was tried, or why it failed, in words."""
 
 
-class RequestRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What happened to one request. Token classes are disjoint, except that `reasoning` is a part
+class RequestRecord(Struct, kw_only=True, omit_defaults=True):
+    """What happened to one request; the steps of its life fill it, and nobody changes it once it is
+    written. Token classes are disjoint, except that `reasoning` is a part
     of `output`; money is integer nano-dollars; durations are milliseconds."""
 
     request_id: str

@@ -32,7 +32,7 @@ async def overview(runtime: Runtime) -> dict[str, Any]:
         **counted,
     }
     if config.cache.semantic.enabled:
-        figures = await semantic_figures(config, runtime.store, runtime.meanings)
+        figures = await semantic_figures(config, runtime.store, runtime.semantic)
         known = {
             "tier": "semantic",
             "memorySize": figures.memory_size,

@@ -148,7 +148,7 @@ class _Scrape(Collector):
             "omniroute_cache_embedding_failures",
             "Questions that could not be looked up by meaning, by the class of the failure.",
             ("class",),
-            _single(self._runtime.meanings.failures),
+            _single(self._runtime.semantic.failures),
         )
 
     def _upstream(self) -> Iterator[Metric]:

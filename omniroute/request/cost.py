@@ -1,4 +1,4 @@
-"""What an answer cost: the candidate's price today, and the tokens that were used."""
+"""What an answer cost, or may cost: the candidate's price at that time, and tokens."""
 
 from __future__ import annotations
 

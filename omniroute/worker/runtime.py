@@ -17,12 +17,12 @@ from omniroute.admission.gate import identify
 from omniroute.admission.keys import authorize
 from omniroute.admission.values import Caller, Refuse
 from omniroute.admission.values import Surface as AdmissionSurface
-from omniroute.answers.semantic import Meanings
+from omniroute.answers.semantic import SemanticIndex
 from omniroute.base.clock import Clock, SystemClock
 from omniroute.base.tasks import Supervisor
 from omniroute.base.units import NANO
 from omniroute.config.model import Role
-from omniroute.gateway.pipeline import Pipeline
+from omniroute.gateway.life import Pipeline
 from omniroute.ledger.drain import Drainer, keep_drained
 from omniroute.ledger.record import RequestRecord
 from omniroute.ledger.spool import Spool
@@ -62,7 +62,7 @@ class Runtime:
         self.meters = Meters()
         self.meters.adopt(first.snapshot.index)
         self.store = store
-        self.meanings = Meanings()
+        self.semantic = SemanticIndex()
         self.pipeline = Pipeline(
             current=lambda: self.snapshot,
             services=Services(
@@ -74,7 +74,7 @@ class Runtime:
                 clock=clock,
                 rng=random.Random(),  # noqa: S311 - spreads load, guards nothing
             ),
-            semantic=self.meanings,
+            semantic=self.semantic,
         )
         self.reloader = Reloader(options, first, activate=self._activate, clock=clock)
         self._supervisor = Supervisor()

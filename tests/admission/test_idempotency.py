@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from omniroute.admission.idempotency import (
     MAX_NAME_CHARS,
-    Answer,
+    StoredAnswer,
     body_hash,
     decode_answer,
     encode_answer,
@@ -34,5 +34,5 @@ def test_the_body_and_the_path_count() -> None:
 
 
 def test_an_answer_survives_the_store() -> None:
-    answer = Answer(status=200, content_type="text/event-stream", body=b"data: 1\n\n")
+    answer = StoredAnswer(status=200, content_type="text/event-stream", body=b"data: 1\n\n")
     assert decode_answer(encode_answer(answer)) == answer

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from omniroute.admission.keys import MAX_KEY_CHARS, KeyIndex, authorize, may_use
+from omniroute.admission.keys import MAX_KEY_CHARS, KeyIndex, authorize
 from omniroute.admission.values import Caller
 from omniroute.config.model import Key, Mark
 from tests.admission.cases import NOW, caller, digest, key, refused
@@ -90,23 +90,3 @@ def test_roles() -> None:
     viewer = caller(key("v", roles=("viewer",)))
     assert refused(authorize(viewer, "admin")).error.status == 403
     assert refused(authorize(Caller(), "viewer")).error.status == 401
-
-
-@pytest.mark.parametrize(
-    ("globs", "names", "allowed"),
-    [
-        ((), ("anything",), True),
-        (("openai/*", "smart"), ("openai/gpt-5",), True),
-        (("openai/*", "smart"), ("smart",), True),
-        (("openai/*", "smart"), ("cc/claude-opus-4-6",), False),
-        (("openai/*",), ("gpt-4o", "openai/gpt-4o"), True),
-        (("openai/gpt-?",), ("openai/gpt-5",), True),
-        (("openai/gpt-?",), ("openai/gpt-50",), False),
-        (("a.c",), ("abc",), False),
-        (("[ab]*",), ("a1",), False),
-        (("openai/*",), ("openai",), False),
-        (("openai/*",), ("xopenai/gpt", "openai/\ngpt"), True),
-    ],
-)
-def test_model_globs(globs: tuple[str, ...], names: tuple[str, ...], *, allowed: bool) -> None:
-    assert may_use(caller(key("k", models=globs)), *names) is allowed

@@ -223,7 +223,7 @@ async def test_what_was_used_longest_ago_goes(tmp_path: Path) -> None:
         assert await cached.ask("turn 2") == ("HIT", "answer 1")
         assert (await cached.ask("turn 91"))[0] == "MISS"
         runtime = cached.gateway.runtime
-        figures = await semantic_figures(runtime.snapshot.config, runtime.store, runtime.meanings)
+        figures = await semantic_figures(runtime.snapshot.config, runtime.store, runtime.semantic)
         assert (figures.memory_size, figures.memory_max_size, figures.db_size) == (2, 2, 2)
         assert (figures.hits, figures.misses, figures.hit_rate) == (2, 4, 0.3333)
         admin = {"authorization": "Bearer c"}
@@ -395,7 +395,7 @@ async def test_workers_learn_from_one_another(
             first, second = (Cached(gateway, upstream, lab) for gateway in (one, two))
             assert await first.ask("turn 0") == ("MISS", "answer 1")
             assert await second.ask("turn 1") == ("HIT", "answer 1")
-            assert len(two.runtime.meanings.vectors) == 1
+            assert len(two.runtime.semantic.vectors) == 1
             # What the store has lost is not served from an index.
             settings = one.runtime.snapshot.config.cache.semantic
             await one.runtime.store.clear(semantic_space(settings))

@@ -27,7 +27,7 @@ combos:
     targets:
       - p/large
       - {model: p/small, when: "tags.team == 'web'"}
-auth: {require_api_key: true}
+auth: {require_api_key: false}
 keys:
   web:
     hash: sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
@@ -71,9 +71,9 @@ def test_text_names_every_step_and_its_place(file: Path) -> None:
         "  alias gpt-* (omniroute.yaml:9:11)",
         "  combo smart (omniroute.yaml:11:3) cost-optimized; falls back on 429, 5xx, timeout,"
         " connection; at most 4 attempts",
-        "  1.  p/large via main   cost-optimized: about 0.006000 USD; balance priority, priority 1"
+        "  1.  p/large via main   cost-optimized: about 0.006096 USD; balance priority, priority 1"
         "  (omniroute.yaml:14:9)",
-        "  2.  p/large via spare  cost-optimized: about 0.006000 USD; balance priority, priority 2"
+        "  2.  p/large via spare  cost-optimized: about 0.006096 USD; balance priority, priority 2"
         "  (omniroute.yaml:14:9)",
         "left out",
         "  -  p/large via old  connection p/old is disabled              (omniroute.yaml:14:9)",
@@ -107,6 +107,21 @@ def test_a_refusal_names_its_rule(file: Path) -> None:
     result = route(file, "smart", "--at", "2026-11-29T10:00Z")
     assert isinstance(result.exception, RequestError)
     assert result.exception.message.startswith("refused by policy:no-sundays")
+
+
+def test_a_condition_sees_the_request(file: Path) -> None:
+    text = CONFIG.replace("tags.team == 'web'", "request.stream && request.headers.tier == 'x'")
+    file.write_text(text)
+    args = ("smart", "--stream", "--header", "Tier=x")
+    assert plan(file, *args)["candidates"][0]["model"] == "p/small"
+    assert {row["model"] for row in plan(file, *args[:2])["candidates"]} == {"p/large"}
+
+
+def test_without_a_key_where_one_is_required_nothing_is_routed(file: Path) -> None:
+    file.write_text(CONFIG.replace("require_api_key: false", "require_api_key: true"))
+    result = route(file, "smart")
+    assert isinstance(result.exception, RequestError)
+    assert "--key" in result.exception.message
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from omniroute.http.edge.asked import Asked
 from omniroute.http.edge.auth import client_ip_of, presented_key
 from omniroute.http.edge.respond import whole
 from omniroute.http.edge.routes import Route, Surface
-from omniroute.request.call import Inbound
+from omniroute.request.inbound import Inbound
 from omniroute.worker.runtime import Runtime
 
 HEADER: Final = "X-OmniRoute-Token-Count"

@@ -18,7 +18,7 @@ from omniroute.http.edge.routes import Handle, Route, Surface
 from omniroute.http.inference.counting import counted
 from omniroute.http.inference.generate import infer
 from omniroute.http.inference.models import listing, single
-from omniroute.request.call import Inbound
+from omniroute.request.inbound import Inbound
 from omniroute.worker.runtime import Runtime
 
 FORMAT: Final = "gemini"

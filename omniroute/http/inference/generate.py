@@ -13,7 +13,7 @@ from omniroute.http.edge.endpoints import ENDPOINTS, Endpoint
 from omniroute.http.edge.respond import whole
 from omniroute.http.edge.routes import Handle, Route, Surface
 from omniroute.http.inference.loading import loaded
-from omniroute.request.call import Inbound, Sink
+from omniroute.request.inbound import Inbound, Sink
 from omniroute.worker.runtime import Runtime
 
 
