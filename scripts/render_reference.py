@@ -46,10 +46,12 @@ def render_commands() -> str:
 
 
 def _commands(group: click.Group, prefix: str) -> Iterator[tuple[str, click.Command]]:
-    for name, command in sorted(group.commands.items()):
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
         if isinstance(command, click.Group):
             yield from _commands(command, f"{prefix} {name}")
-        elif not command.hidden:
+        elif command is not None and not command.hidden:
             yield f"{prefix} {name}", command
 
 

@@ -3,41 +3,95 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Final, NamedTuple
 
 import click
 
-from omniroute.cli.check import check_command
-from omniroute.cli.completion import completion_command
-from omniroute.cli.explain import explain_command
-from omniroute.cli.formats import formats_command
-from omniroute.cli.init import init_command
-from omniroute.cli.keys import keys_group
-from omniroute.cli.route import route_command
-from omniroute.cli.serve import serve
-from omniroute.cli.sql import sql_command
-from omniroute.cli.test import test_command
-from omniroute.cli.translate import translate_command
-from omniroute.cli.version import version_command
 from omniroute.errors import OmnirouteError, UsageError
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Lazy(NamedTuple):
+    """A command that is imported when it is used: `--help` and a check need no web server."""
+
+    module: str
+    name: str
+    summary: str
+    """What its help says first."""
+
+
+COMMANDS: Final[Mapping[str, Lazy]] = {
+    "check": Lazy(
+        "omniroute.cli.check", "check_command", "Check configuration files without serving them."
+    ),
+    "completion": Lazy(
+        "omniroute.cli.completion", "completion_command", "Print the completion script for SHELL."
+    ),
+    "explain": Lazy(
+        "omniroute.cli.explain",
+        "explain_command",
+        "Tell what a diagnostic CODE means, by a wrong and a right example; without it, list all.",
+    ),
+    "formats": Lazy(
+        "omniroute.cli.formats",
+        "formats_command",
+        "List the wire formats: where they come from, how they stream, what they cannot express.",
+    ),
+    "init": Lazy(
+        "omniroute.cli.init",
+        "init_command",
+        "Write a commented starter configuration to FILE (default: omniroute.yaml).",
+    ),
+    "keys": Lazy("omniroute.cli.keys", "keys_group", "Make and list API keys."),
+    "route": Lazy(
+        "omniroute.cli.route",
+        "route_command",
+        "Show the way that a request for MODEL would take, with the reason for every step.",
+    ),
+    "serve": Lazy(
+        "omniroute.cli.serve",
+        "serve",
+        "Serve the gateway; reloads by itself when the configuration changes.",
+    ),
+    "sql": Lazy("omniroute.cli.sql", "sql_command", "Ask the usage database a question in SQL."),
+    "test": Lazy(
+        "omniroute.cli.test",
+        "test_command",
+        "Run the `tests:` section and the files *_test.yaml beside the configuration.",
+    ),
+    "translate": Lazy(
+        "omniroute.cli.translate",
+        "translate_command",
+        "Show what becomes of a body between two formats.",
+    ),
+    "version": Lazy(
+        "omniroute.cli.version",
+        "version_command",
+        "Print the version of OmniRoute and of its Python.",
+    ),
+}
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        found = COMMANDS.get(cmd_name)
+        if found is None:
+            return None
+        command: click.Command = getattr(import_module(found.module), found.name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name].summary) for name in sorted(COMMANDS)])
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
     """OmniRoute: a declarative AI gateway."""
-
-
-cli.add_command(serve)
-cli.add_command(check_command)
-cli.add_command(explain_command)
-cli.add_command(keys_group)
-cli.add_command(init_command)
-cli.add_command(sql_command)
-cli.add_command(test_command)
-cli.add_command(route_command)
-cli.add_command(translate_command)
-cli.add_command(formats_command)
-cli.add_command(version_command)
-cli.add_command(completion_command)
 
 
 def main() -> None:

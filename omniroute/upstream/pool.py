@@ -9,7 +9,6 @@ from omniroute.upstream.client import Transport
 from omniroute.upstream.echo import EchoTransport
 from omniroute.upstream.fast import FastTransport
 from omniroute.upstream.guard import Resolver
-from omniroute.upstream.httpx_client import HttpxTransport
 from omniroute.upstream.options import TransportOptions
 
 
@@ -56,6 +55,8 @@ def _make_transport(options: TransportOptions, resolver: Resolver, *, keep_idle:
         case "fast":
             return FastTransport(options, resolver, keep_idle=keep_idle)
         case "httpx":
+            from omniroute.upstream.httpx_client import HttpxTransport  # httpx for who asks for it
+
             return HttpxTransport(options, resolver, keep_idle=keep_idle)
         case "echo":
             return EchoTransport()

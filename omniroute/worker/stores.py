@@ -22,7 +22,6 @@ from omniroute.ledger.spend import SpentRow, read_spend
 from omniroute.state.embedded import Embedded
 from omniroute.state.memory import MemoryStore
 from omniroute.state.store import Store
-from omniroute.state.valkey import ValkeyStore
 
 _log = logging.getLogger("omniroute.stores")
 
@@ -37,6 +36,8 @@ def open_store(config: Config, clock: Clock) -> Store:
     if config.state_url is not None:
         url = resolve(config.state_url, env=os.environ.get, read_file=_read_file).reveal()
     if url:
+        from omniroute.state.valkey import ValkeyStore  # its client for who shares a store
+
         return ValkeyStore(url, clock=clock)
     return MemoryStore(Path(config.server.data_dir) / FOLDER, clock)
 
