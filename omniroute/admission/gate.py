@@ -40,7 +40,7 @@ from omniroute.admission.values import (
 )
 from omniroute.config.model import Config, Mark, ThinkingBudget
 from omniroute.errors import RequestError
-from omniroute.state.store import BudgetTake, Claim, Shortage
+from omniroute.state.store import NOTHING, BudgetTake, Claim, Shortage
 
 DEFAULT_OUTPUT_TOKENS = 1024  # reserved for an answer that the client did not bound
 
@@ -140,7 +140,7 @@ def claim(
     book = plan.book
     meters = book.of_caller(admit.caller) if book else []
     if not meters and not admit.limits:
-        return _NOTHING
+        return NOTHING
     return Claim(
         windows=window_takes(admit.limits, input_tokens=input_tokens, output_tokens=output),
         slots=slot_takes(admit.limits),
@@ -160,9 +160,6 @@ def _budget_takes(
     )
 
 
-_NOTHING = Claim()
-
-
 def claim_target(
     plan: AdmissionPlan,
     admit: Admit,
@@ -178,7 +175,7 @@ def claim_target(
     """
     meters = plan.book.of_target(provider, model)
     if not meters:
-        return _NOTHING
+        return NOTHING
     return Claim(budgets=_budget_takes(meters, admit, cost_nanousd, now))
 
 

@@ -26,13 +26,13 @@ from omniroute.admission.gate import (
 )
 from omniroute.admission.policy import context_of
 from omniroute.admission.values import Admit, Refuse, RequestFacts
-from omniroute.decision.values import Admitted, Inquiry, Instant, Routed, World
+from omniroute.decision.values import Admitted, Inquiry, Routed, World
 from omniroute.errors import RequestError
 from omniroute.request.cost import cost_of
 from omniroute.routing.plan import RouteFacts, plan
 from omniroute.routing.resolve import resolve, resolve_for_provider
 from omniroute.routing.values import Branch, Candidate, Resolved
-from omniroute.state.store import Claim, Shortage
+from omniroute.state.store import NOTHING, Claim, Shortage
 from omniroute.translation.values import Usage
 
 MAX_DEGRADED: Final = 8
@@ -67,10 +67,16 @@ def admit(world: World, inquiry: Inquiry, now: datetime) -> Admitted | Refuse:
 
 
 def route(
-    world: World, admitted: Admitted, at: Instant, *, after: Admit | None = None
+    world: World,
+    admitted: Admitted,
+    *,
+    now: datetime,
+    now_s: float,
+    after: Admit | None = None,
 ) -> Reserving:
     """The candidates, once everything that does not depend on one of them is reserved.
 
+    `now` is what policies, prices and periods count on, `now_s` what breakers and sessions do.
     `after` is the decision to go on with when a target's budget has degraded the request. Raises
     RequestError when no target can ever serve it.
     """
@@ -80,18 +86,18 @@ def route(
             resolved = resolve(world.index, admit.model)
         planned = plan(
             resolved,
-            _route_facts(admitted, resolved, at.now),
+            _route_facts(admitted, resolved, now),
             world.live,
-            now_s=at.now_s,
+            now_s=now_s,
             rng=world.rng,
         )
-        wanted = _claim(world, admitted, admit, (*planned.candidates, *planned.resting), at.now)
+        wanted = _claim(world, admitted, admit, (*planned.candidates, *planned.resting), now)
         shortage = None
-        if wanted.windows or wanted.slots or wanted.budgets:
+        if wanted is not NOTHING:
             shortage = yield wanted
         if shortage is None:
             return Routed(admitted=admitted, admit=admit, plan=planned)
-        decision = after_shortage(world.admission, admit, shortage, at.now)
+        decision = after_shortage(world.admission, admit, shortage, now)
         if isinstance(decision, Refuse):
             return decision
         admit = decision
@@ -101,7 +107,7 @@ def route(
 def target(world: World, routed: Routed, candidate: Candidate, now: datetime) -> Claim:
     """What the budgets of the candidate's provider and model need."""
     if not world.admission.book:
-        return Claim()
+        return NOTHING
     return claim_target(
         world.admission,
         routed.admit,
@@ -206,7 +212,7 @@ def _claim(
     may go there."""
     book = world.admission.book
     if not book and not admit.limits:
-        return Claim()
+        return NOTHING
     facts = admitted.facts
     cost_nanousd = 0
     if book:

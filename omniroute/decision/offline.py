@@ -7,12 +7,13 @@ connection counts as healthy and unused, unless the world's live view says other
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from msgspec import Struct
 
 from omniroute.admission.values import Admit, Refuse
 from omniroute.decision.decide import Reserving, admit, degraded, route, target
-from omniroute.decision.values import Admitted, Inquiry, Instant, Routed, World
+from omniroute.decision.values import Admitted, Inquiry, Routed, World
 from omniroute.errors import RequestError
 from omniroute.routing.attempts import Attempts, GiveUp, Try, Wait
 from omniroute.routing.live import LiveState
@@ -37,24 +38,24 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
 
 def decide_offline(
-    world: World, inquiry: Inquiry, at: Instant, *, spent: Mapping[str, int] | None = None
+    world: World, inquiry: Inquiry, now: datetime, *, spent: Mapping[str, int] | None = None
 ) -> Outcome:
     """`spent` is nano-dollars by budget."""
-    return _Paper(world, at, spent or {}).decide(inquiry)
+    return _Paper(world, now, spent or {}).decide(inquiry)
 
 
 class _Paper:
     """One decision, and the budgets that it met."""
 
-    def __init__(self, world: World, at: Instant, spent: Mapping[str, int]) -> None:
+    def __init__(self, world: World, now: datetime, spent: Mapping[str, int]) -> None:
         self._world = world
-        self._at = at
+        self._now = now
         self._spent = spent
         self._budgets: set[str] = set()
 
     def decide(self, inquiry: Inquiry) -> Outcome:
         try:
-            admitted = admit(self._world, inquiry, self._at.now)
+            admitted = admit(self._world, inquiry, self._now)
         except RequestError as error:
             return Outcome(refusal=Refuse(error=error, decided_by="model"))
         if isinstance(admitted, Refuse):
@@ -62,7 +63,9 @@ class _Paper:
         after: Admit | None = None
         while True:  # each turn lifts one budget, so it ends with the budgets
             try:
-                routed = self._run(route(self._world, admitted, self._at, after=after))
+                routed = self._run(
+                    route(self._world, admitted, now=self._now, now_s=0.0, after=after)
+                )
             except RequestError as error:
                 return self._refused(Refuse(error=error, decided_by="routing"), admitted)
             if isinstance(routed, Refuse):
@@ -99,7 +102,7 @@ class _Paper:
 
     def _first(self, routed: Routed) -> tuple[Candidate, ...] | Admit | Refuse:
         """The candidates from the first that would be asked on; an Admit to route again."""
-        now_s = self._at.now_s
+        now_s = 0.0
         plan = routed.plan
         attempts = Attempts(
             plan, LiveState(), now_s=now_s, deadline_s=now_s + _FOREVER_S, rng=self._world.rng
@@ -109,11 +112,11 @@ class _Paper:
         while True:
             match attempts.next(now_s):
                 case Try(candidate):
-                    shortage = self._take(target(self._world, routed, candidate, self._at.now))
+                    shortage = self._take(target(self._world, routed, candidate, self._now))
                     if shortage is None:
                         every = (*plan.candidates, *plan.resting)
                         return tuple(one for one in every if one.key not in passed)
-                    decision = degraded(self._world, routed, shortage, self._at.now)
+                    decision = degraded(self._world, routed, shortage, self._now)
                     if isinstance(decision, Admit):
                         return decision
                     refusal = decision

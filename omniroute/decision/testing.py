@@ -20,7 +20,7 @@ from omniroute.admission.values import Admit, Refuse
 from omniroute.base.units import NANO
 from omniroute.config.model import Config, ConfigTest, ModelKind
 from omniroute.decision.offline import Outcome, decide_offline
-from omniroute.decision.values import Inquiry, Instant, World
+from omniroute.decision.values import Inquiry, World
 from omniroute.routing.index import compile_index
 from omniroute.routing.live import LiveState
 from omniroute.routing.values import Branch, Leaf
@@ -151,7 +151,7 @@ def rehearse(stage: Stage, given: Given, now: datetime, *, seed: int = 0) -> Out
         count_tokens=lambda: given.input_tokens,
     )
     spent = {budget: round(dollars * NANO) for budget, dollars in given.spent.items()}
-    return decide_offline(world, inquiry, Instant(now, 0.0), spent=spent)
+    return decide_offline(world, inquiry, now, spent=spent)
 
 
 def _policies(outcome: Outcome) -> frozenset[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from random import Random
 
 from msgspec import Struct
@@ -25,15 +24,6 @@ class World(Struct, frozen=True, kw_only=True):
     live: LiveView
     """Breakers, latencies, sessions and turns, as routing sees them."""
     rng: Random
-
-
-class Instant(Struct, frozen=True):
-    """One moment on both clocks."""
-
-    now: datetime
-    """UTC; what policies, prices and periods count on."""
-    now_s: float
-    """Monotonic; what breakers and sessions count on."""
 
 
 class Inquiry(Struct, frozen=True, kw_only=True):

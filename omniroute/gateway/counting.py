@@ -37,11 +37,11 @@ async def count(request: Request, world: World) -> Counted:
     recorded and no limit is used up: counting is free at every provider.
     """
     admitted = admit(request, world, await understand(request))
-    reserved = await reserve(request, world, admitted, None)
-    reserved.attempts.close(request.now_s())
-    candidate = next(iter(reserved.attempts.plan.candidates), None)
+    routed, attempts = await reserve(request, world, admitted, None)
+    attempts.close(request.now_s())
+    candidate = next(iter(routed.plan.candidates), None)
     if candidate is not None:
-        ask = await ask_of(request, reserved.routed.admit, candidate)
+        ask = await ask_of(request, routed.admit, candidate)
         tokens = await _asked(request, ask, candidate)
         if tokens is not None:
             return Counted(tokens=tokens, by=candidate.provider.id)

@@ -12,14 +12,14 @@ from msgspec import Struct
 from omniroute.admission.settings import fields_for_model
 from omniroute.admission.values import Admit, Warned
 from omniroute.base.secret import redact
-from omniroute.decision.values import World
+from omniroute.decision.values import Routed, World
 from omniroute.errors import RequestError, TranslationError
 from omniroute.gateway.attempt import Answered, Ask, AttemptFailedError, Begun, attempt
 from omniroute.gateway.reservations import Reservations
-from omniroute.gateway.reserve import Reserved, reserve_target
+from omniroute.gateway.reserve import reserve_target
 from omniroute.ledger.record import AttemptRecord
 from omniroute.request.request import Request
-from omniroute.routing.attempts import GiveUp, Try, Wait
+from omniroute.routing.attempts import Attempts, GiveUp, Try, Wait
 from omniroute.routing.values import Candidate
 from omniroute.state.kept import recall
 from omniroute.translation.values import Failure, Target
@@ -38,10 +38,13 @@ class Won(Struct, frozen=True, kw_only=True):
 
 
 async def first_answer(
-    request: Request, world: World, reserved: Reserved, reservations: Reservations | None
+    request: Request,
+    world: World,
+    routed: Routed,
+    attempts: Attempts,
+    reservations: Reservations | None,
 ) -> Won:
     """Drive the attempts until one answers. Raises RequestError when none does."""
-    attempts, routed = reserved.attempts, reserved.routed
     while True:
         match attempts.next(request.now_s()):
             case Wait() as wait:

@@ -52,6 +52,7 @@ class Pipeline:
         self._services = services
         self._semantic = semantic
         self.in_flight = 0
+        self._world: World | None = None
 
     async def run(self, inbound: Inbound, opener: Opener) -> Whole | None:
         """The answer; None when it went out through a sink of `opener`. Raises RequestError."""
@@ -76,19 +77,23 @@ class Pipeline:
     async def count(self, inbound: Inbound) -> Counted:
         """Tokens of a request's input. Raises RequestError as `run` does."""
         request = Request(self._services, self._current(), inbound)
-        return await count(request, self._world(request))
+        return await count(request, self._world_of(request))
 
-    def _world(self, request: Request) -> World:
-        snapshot, services = request.snapshot, self._services
-        return World(
-            admission=snapshot.admission,
-            index=snapshot.index,
-            live=services.live,
-            rng=services.rng,
-        )
+    def _world_of(self, request: Request) -> World:
+        """What decisions on the request's snapshot are made in; kept for the next request."""
+        snapshot, kept = request.snapshot, self._world
+        if kept is None or kept.index is not snapshot.index:
+            services = self._services
+            kept = self._world = World(
+                admission=snapshot.admission,
+                index=snapshot.index,
+                live=services.live,
+                rng=services.rng,
+            )
+        return kept
 
     async def _answer(self, request: Request, opener: Opener) -> Whole | None:
-        world = self._world(request)
+        world = self._world_of(request)
         admitted = admit(request, world, await understand(request))
         repeats = Repeats.of(request, admitted.inquiry.caller)
         if repeats is None:
@@ -134,10 +139,9 @@ async def _ask(
     """Reserve and attempt; again when a target's budget sends the request elsewhere."""
     after = None
     while True:
-        reserved = await reserve(request, world, admitted, reservations, after=after)
-        attempts = reserved.attempts
+        routed, attempts = await reserve(request, world, admitted, reservations, after=after)
         try:
-            won = await first_answer(request, world, reserved, reservations)
+            won = await first_answer(request, world, routed, attempts, reservations)
             if isinstance(won.answer, Answered):
                 return await reply(request, won.answer, won)
             return await stream_on(request, won.answer, won, attempts, opener)

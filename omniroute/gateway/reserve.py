@@ -6,24 +6,15 @@ asked.
 
 from __future__ import annotations
 
-from msgspec import Struct
-
 from omniroute.admission.values import Admit, Refuse
 from omniroute.decision import decide
-from omniroute.decision.values import Admitted, Instant, Routed, World
+from omniroute.decision.values import Admitted, Routed, World
 from omniroute.gateway.reservations import Reservations
 from omniroute.request.request import Request
 from omniroute.routing.attempts import Attempts
 from omniroute.routing.values import Candidate
 from omniroute.state.store import Claim, Shortage
 from omniroute.translation.values import Failure
-
-
-class Reserved(Struct, frozen=True, kw_only=True):
-    """What may be tried, in order, under which decision. Close `attempts`, however it ends."""
-
-    attempts: Attempts
-    routed: Routed
 
 
 class ReroutedError(Exception):
@@ -41,14 +32,15 @@ async def reserve(
     reservations: Reservations | None,
     *,
     after: Admit | None = None,
-) -> Reserved:
+) -> tuple[Routed, Attempts]:
     """Plan, and take what limits and budgets ask for; a degraded budget plans again.
 
-    Raises RequestError when there is no room and no other way.
+    What may be tried, in order, is in the attempts: close them, however it ends. Raises
+    RequestError when there is no room and no other way.
     """
     services = request.services
-    at = Instant(services.clock.now(), request.now_s())
-    steps = decide.route(world, admitted, at, after=after)
+    now, now_s = services.clock.now(), request.now_s()
+    steps = decide.route(world, admitted, now=now, now_s=now_s, after=after)
     answer: Shortage | None = None
     try:
         wanted: Claim = next(steps)
@@ -66,7 +58,7 @@ async def reserve(
     attempts = Attempts(
         routed.plan, services.live, now_s=now_s, deadline_s=request.deadline, rng=services.rng
     )
-    return Reserved(attempts=attempts, routed=routed)
+    return routed, attempts
 
 
 async def reserve_target(

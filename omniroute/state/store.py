@@ -60,6 +60,10 @@ class Claim(Struct, frozen=True, kw_only=True):
     budgets: tuple[BudgetTake, ...] = ()
 
 
+NOTHING = Claim()
+"""A claim that needs no store."""
+
+
 class Taken(Struct, frozen=True, kw_only=True):
     """A claim that was granted; hand it to `settle` exactly once."""
 

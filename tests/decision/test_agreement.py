@@ -27,16 +27,16 @@ from omniroute.cli.main import cli
 from omniroute.config.model import Config
 from omniroute.decision.decide import admit
 from omniroute.decision.testing import Given, Stage, rehearse
-from omniroute.decision.values import Admitted, Inquiry, World
+from omniroute.decision.values import Admitted, Inquiry, Routed, World
 from omniroute.errors import RequestError
 from omniroute.gateway.reservations import Reservations
-from omniroute.gateway.reserve import ReroutedError, Reserved, reserve, reserve_target
+from omniroute.gateway.reserve import ReroutedError, reserve, reserve_target
 from omniroute.gateway.understand import admit as admit_request
 from omniroute.gateway.understand import understand
 from omniroute.request.inbound import Inbound
 from omniroute.request.request import Request
 from omniroute.request.services import Services
-from omniroute.routing.attempts import GiveUp, Try, Wait
+from omniroute.routing.attempts import Attempts, GiveUp, Try, Wait
 from omniroute.routing.live import LiveState
 from omniroute.routing.resolve import list_models
 from omniroute.state.memory import MemoryStore
@@ -244,9 +244,9 @@ async def served(config: Config, asked: Mapping[str, Any]) -> tuple[list[str], s
         reservations = Reservations.of(request, admitted.admit)
         after = None
         while True:
-            reserved = await reserve(request, world, admitted, reservations, after=after)
+            routed, attempts = await reserve(request, world, admitted, reservations, after=after)
             try:
-                return await _first(request, world, reserved, reservations), None
+                return await _first(request, world, routed, attempts, reservations), None
             except ReroutedError as rerouted:
                 after = rerouted.admit
     except RequestError as error:
@@ -256,17 +256,19 @@ async def served(config: Config, asked: Mapping[str, Any]) -> tuple[list[str], s
 
 
 async def _first(
-    request: Request, world: World, reserved: Reserved, reservations: Reservations | None
+    request: Request,
+    world: World,
+    routed: Routed,
+    attempts: Attempts,
+    reservations: Reservations | None,
 ) -> list[str]:
-    attempts, passed = reserved.attempts, set[str]()
+    passed = set[str]()
     now_s = request.now_s()
     while True:
         match attempts.next(now_s):
             case Try(candidate):
                 if reservations is not None:
-                    spent = await reserve_target(
-                        request, world, reserved.routed, candidate, reservations
-                    )
+                    spent = await reserve_target(request, world, routed, candidate, reservations)
                     if spent is not None:
                         passed.add(candidate.key)
                         attempts.refused(spent, now_s)
