@@ -110,10 +110,7 @@ async def measure(folder: Path) -> None:
         ],
         "usage": {"prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 4},
     }
-    head = (
-        f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
-    )
-    async with scripted_upstream([head.encode() + body]) as upstream:
+    async with scripted_upstream([answer(200, completion)]) as upstream:
         text = f"""
 auth: {{require_api_key: true}}
 keys: {{k: {{hash: "sha256:{hashlib.sha256(KEY.encode()).hexdigest()}"}}}}
