@@ -93,6 +93,7 @@ class _Finder(importlib.abc.MetaPathFinder):
 
 async def measure(folder: Path) -> None:
     """One request after the warm ones, from the first byte that came in to the last one out."""
+    from tests.chat import answer
     from tests.running import running
     from tests.scripted import scripted_upstream
 
