@@ -14,7 +14,6 @@ import asyncio
 import hashlib
 import importlib.abc
 import importlib.machinery
-import importlib.util
 import json
 import sys
 import tempfile
@@ -74,7 +73,7 @@ class _Wrap(ast.NodeTransformer):
 class _Loader(importlib.machinery.SourceFileLoader):
     def source_to_code(self, data: Any, path: Any, *, _optimize: int = -1) -> CodeType:
         tree = ast.fix_missing_locations(_Wrap().visit(ast.parse(cast("bytes", data))))
-        return cast("CodeType", compile(tree, path, "exec", dont_inherit=True))
+        return compile(tree, path, "exec", dont_inherit=True)
 
     def get_code(self, fullname: str) -> CodeType | None:
         path = self.get_filename(fullname)
@@ -138,7 +137,7 @@ providers:
 def main(measured: Callable[[Path], Any] = measure) -> None:
     import builtins
 
-    vars(builtins)["__counted__"] = COUNTS.call
+    setattr(builtins, "__counted__", COUNTS.call)  # noqa: B010 - the name is the hook's own
     sys.meta_path.insert(0, _Finder())
     sys.setprofile(COUNTS.profile)
     with tempfile.TemporaryDirectory() as folder:
