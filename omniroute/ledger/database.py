@@ -93,6 +93,20 @@ def open_patiently(
         opening.__exit__(None, None, None)
 
 
+def create_database(path: Path) -> None:
+    """An empty database for the owner alone, there as a whole or not at all.
+
+    DuckDB takes a file whose maker was killed for no database, and nobody could write any more.
+    """
+    draft = path.with_name(f".{path.name}.draft")
+    for left in (draft, draft.with_name(f"{draft.name}.wal")):
+        left.unlink(missing_ok=True)
+    with open_database(draft, read_only=False) as connection:
+        draft.chmod(0o600)
+        migrate(connection)
+    draft.rename(path)
+
+
 def migrate(connection: duckdb.DuckDBPyConnection) -> None:
     """Bring the schema to this version's; each step in its own transaction.
 

@@ -7,6 +7,9 @@ transaction that never was, or a drained segment whose offset says so.
 
 One drain at a time, of all workers and commands, holds the flock on `<data_dir>/drain.lock`. While
 somebody else keeps the database open, nothing is lost: the spool waits.
+
+No line stops a drain. What cannot be read, or DuckDB refuses, goes to the quarantine in the same
+step; the rest of the batch goes in.
 """
 
 from __future__ import annotations
@@ -17,23 +20,27 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, Literal
 
 import duckdb
+import msgspec
 from msgspec import Struct
 
 from omniroute.errors import LedgerBusyError, LedgerError
 from omniroute.ledger.database import (
     RETRY_S,
+    create_database,
     database_path,
+    first_line,
     migrate,
     open_database,
     read_sql,
 )
+from omniroute.ledger.quarantine import Refused, keep
 from omniroute.ledger.record import parse_line
 from omniroute.ledger.spool import make_private_dirs, segments
 
@@ -53,6 +60,10 @@ _BATCH_SQL: Final = read_sql("batch.sql")
 _REQUESTS_SQL: Final = read_sql("insert_requests.sql")
 _ATTEMPTS_SQL: Final = read_sql("insert_attempts.sql")
 
+_REFUSALS: Final = (duckdb.DataError, duckdb.IntegrityError, duckdb.InvalidInputException)
+"""DuckDB says these of a value. Anything else is about the file, the disk or the schema, and the
+spool waits: a mistake there must not send every line into the quarantine."""
+
 _log = logging.getLogger("omniroute.ledger")
 
 
@@ -65,8 +76,8 @@ class DrainResult(Struct, frozen=True, kw_only=True):
 
     outcome: Literal["done", "idle", "busy"]
     rows: int = 0
-    torn: int = 0
-    """Lines that could not be read and were skipped."""
+    quarantined: int = 0
+    """Lines that did not become rows."""
     segments_deleted: int = 0
     held_s: float = 0.0
     """How long the database file was open."""
@@ -78,14 +89,22 @@ class _Portion(Struct, frozen=True, kw_only=True):
     """Whole lines of one segment, from one offset to the next."""
 
     segment: Path
+    start: int
     lines: tuple[bytes, ...]
-    torn: int
-    read_bytes: int
     end: int
+    stepped_over: tuple[Refused, ...] = ()
+    """What is known to be no record without reading: half a line at the end, a hole."""
     at_end: bool
     """There was room for all that the segment holds now."""
     closed: bool
     """Nobody writes to the segment any more."""
+
+
+class _Rows(Struct, frozen=True, kw_only=True):
+    """What a portion comes to."""
+
+    lines: list[str]
+    refused: list[Refused]
 
 
 class Drainer:
@@ -97,6 +116,8 @@ class Drainer:
         self._turn = threading.Lock()
         self._seen: dict[str, int] = {}
         """Offsets that this process knows to be committed; others may have drained further."""
+        self.quarantined = 0
+        """Lines that this process put into the quarantine so far."""
 
     def drain_once(self) -> DrainResult:
         """Drain one batch. Raises LedgerError when the database or the spool is unusable."""
@@ -110,19 +131,19 @@ class Drainer:
             except LedgerBusyError:
                 return DrainResult(outcome="busy", more=True)
             except OSError as exc:
-                raise LedgerError(f"cannot read the spool: {exc}") from exc
+                raise LedgerError(f"cannot empty the spool: {exc}") from exc
 
     def drain_all(self, *, patience_s: float) -> DrainResult:
         """Drain until nothing waits, or until the file stayed busy for `patience_s`.
 
         The last drain's result, with the rows of all.
         """
-        rows = torn = deleted = 0
+        rows = quarantined = deleted = 0
         give_up = time.monotonic() + patience_s
         while True:
             result = self.drain_once()
             rows += result.rows
-            torn += result.torn
+            quarantined += result.quarantined
             deleted += result.segments_deleted
             if result.outcome == "busy" and time.monotonic() < give_up:
                 time.sleep(RETRY_S)
@@ -131,7 +152,7 @@ class Drainer:
         return DrainResult(
             outcome="done" if result.outcome == "idle" and rows else result.outcome,
             rows=rows,
-            torn=torn,
+            quarantined=quarantined,
             segments_deleted=deleted,
             held_s=result.held_s,
             more=result.more,
@@ -178,10 +199,9 @@ class Drainer:
 
     def _drain(self) -> DrainResult:
         started = time.monotonic()
-        fresh = not self._path.exists()
+        if not self._path.exists():
+            create_database(self._path)
         with open_database(self._path, read_only=False) as connection:
-            if fresh:
-                self._path.chmod(0o600)
             migrate(connection)
             offsets: dict[str, int] = dict(
                 connection.execute(
@@ -189,23 +209,87 @@ class Drainer:
                 ).fetchall()
             )
             portions, more = self._read(offsets)
-            lines, torn = _readable(portions)
-            offsets = {portion.segment.name: portion.end for portion in portions}
-            _insert(connection, lines, offsets)
+            ends = {portion.segment.name: portion.end for portion in portions}
+            try:
+                rows, refused = self._commit(connection, portions, ends)
+            except _REFUSALS:
+                connection.execute("ROLLBACK")
+                rows, refused = self._commit_in_pieces(connection, portions)
         held_s = time.monotonic() - started
-        self._seen = offsets
+        self._seen = ends
         finished = [portion.segment for portion in portions if portion.closed and portion.at_end]
         for segment in finished:
             segment.unlink(missing_ok=True)
-        if torn:
-            _log.warning("%d torn lines in the spool were skipped", torn)
         return DrainResult(
             outcome="done",
-            rows=len(lines),
-            torn=torn,
+            rows=rows,
+            quarantined=refused,
             segments_deleted=len(finished),
             held_s=held_s,
             more=more,
+        )
+
+    def _commit(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        portions: Sequence[_Portion],
+        offsets: Mapping[str, int],
+    ) -> tuple[int, int]:
+        """The portions in one transaction that leaves those offsets: how many rows, how many lines
+        refused.
+
+        Raises one of _REFUSALS when DuckDB takes a line for none, with nothing kept.
+        """
+        sifted = [_sift(portion) for portion in portions]
+        lines = [line for rows in sifted for line in rows.lines]
+        connection.execute("BEGIN")
+        if lines:
+            connection.execute(_BATCH_SQL, [lines])
+            connection.execute(_REQUESTS_SQL)
+            connection.execute(_ATTEMPTS_SQL)
+        _write_offsets(connection, offsets)
+        for portion, rows in zip(portions, sifted, strict=True):
+            self._quarantine(portion, rows.refused)
+        connection.execute("COMMIT")
+        return len(lines), sum(len(rows.refused) for rows in sifted)
+
+    def _commit_in_pieces(
+        self, connection: duckdb.DuckDBPyConnection, portions: Sequence[_Portion]
+    ) -> tuple[int, int]:
+        """As `_commit`, with the lines that DuckDB refuses found by halving and set aside."""
+        offsets = {portion.segment.name: portion.start for portion in portions}
+        rows = refused = 0
+        for portion in portions:
+            name = portion.segment.name
+            rest: _Portion | None = portion
+            size = len(portion.lines)
+            while rest is not None:
+                piece, after = _split(rest, size)
+                offsets[name] = piece.end
+                try:
+                    added = self._commit(connection, [piece], offsets)
+                except _REFUSALS as exc:
+                    connection.execute("ROLLBACK")
+                    if len(piece.lines) > 1:
+                        size = len(piece.lines) // 2
+                        continue
+                    added = self._commit(connection, [_refuse(piece, exc)], offsets)
+                rows += added[0]
+                refused += added[1]
+                rest = after
+                size = max(1, size * 2)
+        return rows, refused
+
+    def _quarantine(self, portion: _Portion, refused: Sequence[Refused]) -> None:
+        if not refused:
+            return
+        path = keep(self._data_dir, portion.segment, portion.start, refused)
+        self.quarantined += len(refused)
+        _log.warning(
+            "%d lines of the spool are no rows and are kept in %s: %s",
+            len(refused),
+            path,
+            refused[0].reason,
         )
 
     def _read(self, offsets: dict[str, int]) -> tuple[list[_Portion], bool]:
@@ -216,7 +300,7 @@ class Drainer:
             portion = _read_segment(segment, start=offsets.get(segment.name, 0), room=room)
             if portion is None:
                 continue
-            room = max(room - portion.read_bytes, 0)
+            room = max(room - (portion.end - portion.start), 0)
             portions.append(portion)
         return portions, not all(portion.at_end for portion in portions)
 
@@ -294,50 +378,67 @@ def _read_segment(segment: Path, *, start: int, room: int) -> _Portion | None:
         data = os.pread(fd, room, start)
     end = start + data.rfind(b"\n") + 1
     at_end = start + len(data) >= size
-    if not at_end and end == start and len(data) >= MAX_LINE_BYTES:
-        end += len(data)  # no record is that long; what a broken disk left is stepped over
+    rest = data[end - start :]
+    stepped_over: tuple[Refused, ...] = ()
+    if rest and at_end and closed:
+        stepped_over = (Refused.of(rest, offset=end, reason="half a line: its writer ended"),)
+    elif not at_end and len(rest) == len(data) >= MAX_LINE_BYTES:
+        # No record is that long; a broken disk left it.
+        reason = f"{len(rest)} bytes without a newline"
+        stepped_over = (Refused.of(rest, offset=end, reason=reason),)
     return _Portion(
         segment=segment,
+        start=start,
         lines=tuple(data[: end - start].split(b"\n")[:-1]),
-        torn=int(closed and at_end and end < size),
-        read_bytes=len(data),
-        end=end,
+        end=end + len(rest) if stepped_over else end,
+        stepped_over=stepped_over,
         at_end=at_end,
         closed=closed,
     )
 
 
-def _readable(portions: list[_Portion]) -> tuple[list[str], int]:
-    """The lines that are records, and how many are not."""
+def _sift(portion: _Portion) -> _Rows:
+    """The lines that are records, and those that are not."""
     lines: list[str] = []
-    torn = 0
-    for portion in portions:
-        torn += portion.torn
-        for line in portion.lines:
-            try:
-                parse_line(line)
-            except ValueError:
-                torn += 1
-            else:
-                lines.append(line.decode())
-    return lines, torn
+    refused: list[Refused] = []
+    offset = portion.start
+    for line in portion.lines:
+        try:
+            parse_line(line)
+            lines.append(line.decode())  # in fields of a newer version nobody has looked yet
+        except ValueError as exc:
+            refused.append(Refused.of(line, offset=offset, reason=f"no record: {exc}"))
+        offset += len(line) + 1
+    refused += portion.stepped_over
+    return _Rows(lines=lines, refused=refused)
 
 
-def _insert(
-    connection: duckdb.DuckDBPyConnection, lines: list[str], offsets: dict[str, int]
-) -> None:
-    connection.execute("BEGIN")
-    if lines:
-        connection.execute(_BATCH_SQL, [lines])
-        connection.execute(_REQUESTS_SQL)
-        connection.execute(_ATTEMPTS_SQL)
+def _split(portion: _Portion, count: int) -> tuple[_Portion, _Portion | None]:
+    """Its first lines, and what comes behind them; with all of its lines it stays whole."""
+    if count >= len(portion.lines):
+        return portion, None
+    lines, others = portion.lines[:count], portion.lines[count:]
+    end = portion.start + sum(map(len, lines)) + count
+    return (
+        msgspec.structs.replace(portion, lines=lines, end=end, stepped_over=()),
+        msgspec.structs.replace(portion, lines=others, start=end),
+    )
+
+
+def _refuse(portion: _Portion, error: duckdb.Error) -> _Portion:
+    """The portion of one line, as one that has none."""
+    (line,) = portion.lines
+    why = Refused.of(line, offset=portion.start, reason=f"refused: {first_line(error)}")
+    return msgspec.structs.replace(portion, lines=(), stepped_over=(why, *portion.stepped_over))
+
+
+def _write_offsets(connection: duckdb.DuckDBPyConnection, offsets: Mapping[str, int]) -> None:
     # Offsets of segments that are gone go too: their names never come back.
     connection.execute("DELETE FROM raw.spool_offsets")
     connection.execute(
         "INSERT INTO raw.spool_offsets SELECT unnest(?::VARCHAR[]), unnest(?::BIGINT[])",
         [list(offsets), list(offsets.values())],
     )
-    connection.execute("COMMIT")
 
 
 def _expire(connection: duckdb.DuckDBPyConnection, before: datetime) -> int:

@@ -8,23 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from omniroute.errors import Kind
 
 MAX_TEXT_CHARS: Final = 1000  # a client may send a megabyte as its model name; a row stays small
 MAX_ITEMS: Final = 50  # attempts, tags, dropped fields: as for the text
 
+Int32 = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
+Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+"""What a column holds: a line with more is no record."""
 CacheOutcome = Literal["none", "hit", "miss"]
 
 
 class AttemptRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One try at a provider. `n` counts from 1 within the request."""
 
-    n: int
+    n: Int32
     provider: str
     connection: str
     model: str
@@ -33,7 +36,7 @@ class AttemptRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     total_ms: float
     first_byte_ms: float | None = None
     """Until the head of the answer came; None when it never did."""
-    status: int | None = None
+    status: Int32 | None = None
     """The provider's HTTP status; None when there was no answer."""
     error_class: Kind | None = None
     reason: str | None = None
@@ -50,7 +53,7 @@ class RequestRecord(Struct, kw_only=True, omit_defaults=True):
     """When the request arrived, in UTC."""
     path: str
     client_format: str
-    status: int
+    status: Int32
     """HTTP status that the client got; 499 when it left first."""
     total_ms: float
     config_digest: str
@@ -68,14 +71,14 @@ class RequestRecord(Struct, kw_only=True, omit_defaults=True):
     error_class: Kind | None = None
     error_message: str | None = None
     """Masked by whoever builds the record; cut to MAX_TEXT_CHARS."""
-    input_uncached: int | None = None
-    cache_read: int | None = None
-    cache_write: int | None = None
-    output: int | None = None
-    reasoning: int | None = None
+    input_uncached: Int64 | None = None
+    cache_read: Int64 | None = None
+    cache_write: Int64 | None = None
+    output: Int64 | None = None
+    reasoning: Int64 | None = None
     usage_estimated: bool = False
     """The provider did not report the tokens; they were counted here."""
-    cost_nanousd: int | None = None
+    cost_nanousd: Int64 | None = None
     price_source: str | None = None
     first_byte_ms: float | None = None
     """Until the first byte of the answer's body went to the client."""
@@ -90,8 +93,8 @@ class RequestRecord(Struct, kw_only=True, omit_defaults=True):
     """Why the first candidate did not serve the request."""
     dropped: tuple[str, ...] = ()
     """Fields of the request that the provider's format could not express."""
-    bytes_in: int = 0
-    bytes_out: int = 0
+    bytes_in: Int64 = 0
+    bytes_out: Int64 = 0
     attempts: tuple[AttemptRecord, ...] = ()
 
 
@@ -126,7 +129,7 @@ def parse_line(line: bytes) -> RequestRecord:
     """
     try:
         return _decode(line)
-    except msgspec.DecodeError as exc:
+    except (msgspec.DecodeError, RecursionError) as exc:
         raise ValueError(str(exc)) from exc
 
 

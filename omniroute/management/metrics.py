@@ -221,6 +221,12 @@ class _Scrape(Collector):
             (),
             [((), stats.dropped)],
         )
+        yield self._counter(
+            "omniroute_ledger_quarantined",
+            "Lines of the spool that were no rows and are kept in quarantine/.",
+            (),
+            [((), self._runtime.quarantined)],
+        )
         yield self._gauge(
             "omniroute_ledger_pending_bytes",
             "Size of the spool that waits to be drained, of all workers.",

@@ -115,6 +115,11 @@ class Runtime:
         """Requests that have not been answered to their end."""
         return self.pipeline.in_flight
 
+    @property
+    def quarantined(self) -> int:
+        """Lines of the spool that this worker's drain could not make rows of."""
+        return self._drainer.quarantined
+
     def on_activate(self, listener: Callable[[], None]) -> None:
         """Call `listener` after each swap of the snapshot."""
         self._listeners.append(listener)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -14,9 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from omniroute.errors import LedgerError
+from omniroute.ledger import quarantine
 from omniroute.ledger.database import database_path, open_database
 from omniroute.ledger.drain import MAX_LINE_BYTES, Drainer, DrainResult, keep_drained, pause_s
-from omniroute.ledger.record import AttemptRecord, RequestRecord, render_line
+from omniroute.ledger.record import AttemptRecord, RequestRecord, parse_line, render_line
 from omniroute.ledger.spool import Spool, segments, spool_dir
 from tests.ledger.processes import database_held, run_python, running_python
 from tests.ledger.rows import NOON, row
@@ -183,7 +185,7 @@ def test_any_text_and_number_arrive(
 
 
 @pytest.mark.parametrize(
-    ("damage", "torn"),
+    ("damage", "refused"),
     [
         pytest.param(b'{"request_id":"torn","ti', 1, id="half a line"),
         pytest.param(b"\0" * 500, 1, id="zeroes after power loss"),
@@ -191,13 +193,155 @@ def test_any_text_and_number_arrive(
         pytest.param(b'{"request_id":"x"}\n\n', 2, id="an incomplete record and an empty line"),
     ],
 )
-def test_damage_is_stepped_over(tmp_path: Path, damage: bytes, torn: int) -> None:
+def test_damage_is_stepped_over(tmp_path: Path, damage: bytes, refused: int) -> None:
     spool_dir(tmp_path).mkdir()
     (spool_dir(tmp_path) / "w0-1.jsonl").write_bytes(render_line(row("a")) + damage)
     (spool_dir(tmp_path) / "w0-2.jsonl").write_bytes(render_line(row("b")))
     result = Drainer(tmp_path).drain_once()
-    assert (result.rows, result.torn, result.segments_deleted) == (2, torn, 2)
+    assert (result.rows, result.quarantined, result.segments_deleted) == (2, refused, 2)
     assert ids(tmp_path) == ["a", "b"]
+
+
+GOOD = render_line(row("good")).rstrip()
+
+
+def with_(old: bytes, new: bytes) -> bytes:
+    assert GOOD.count(old) == 1, old
+    return GOOD.replace(old, new)
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        pytest.param(GOOD[:-9], "truncated", id="half a line"),
+        pytest.param(b"", "truncated", id="an empty line"),
+        pytest.param(b"{}", "missing required field", id="no fields"),
+        pytest.param(b"[1]", "Expected `object`", id="no object"),
+        pytest.param(b"\0" * 300, "malformed", id="zeroes"),
+        pytest.param(with_(b'"smart"', b'"\0"'), "invalid character", id="a bare NUL"),
+        pytest.param(with_(b'"smart"', b'"\\ud800"'), "surrogate", id="a lone surrogate"),
+        pytest.param(with_(b'"smart"', b'"\xff"'), "utf-8", id="no UTF-8"),
+        pytest.param(GOOD[:-1] + b',"later":"\xff"}', "utf-8", id="no UTF-8 in a later field"),
+        pytest.param(
+            GOOD[:-1] + b',"later":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+            "recursion",
+            id="a deep field",
+        ),
+        pytest.param(with_(b'"output":300', b'"output":"300"'), "Expected `int", id="a text"),
+        pytest.param(with_(b'"output":300', b'"output":300.5'), "Expected `int", id="a fraction"),
+        pytest.param(
+            with_(b'"output":300', b'"output":' + b"9" * 30), "`int` <=", id="a huge count"
+        ),
+        pytest.param(with_(b'"output":300', b'"output":' + b"9" * 5000), "range", id="5000 digits"),
+        pytest.param(
+            with_(b'"output":300', b'"output":9223372036854775808'), "`int` <=", id="one too many"
+        ),
+        pytest.param(
+            with_(b'"status":200,"t', b'"status":3000000000,"t'), "`int` <=", id="a status"
+        ),
+        pytest.param(with_(b":812.5", b":1e400"), "out of range", id="a huge duration"),
+        pytest.param(with_(b":812.5", b":null"), "Expected `float`", id="no duration"),
+        pytest.param(with_(b'{"team":"platform"}', b'{"team":1}'), "Expected `str`", id="a tag"),
+        pytest.param(with_(b'"path"', b'"paths"'), "missing required field `path`", id="no path"),
+    ]
+    + [
+        pytest.param(with_(b'"time":"2026-11-24', b'"time":"' + day), "datetime", id=day.decode())
+        for day in (b"0000-01-01", b"2026-02-30", b"12026-01-01", b"-100-01-01")
+    ],
+)
+def test_a_line_that_is_no_record_stops_nothing(
+    tmp_path: Path, line: bytes, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    spool_dir(tmp_path).mkdir()
+    segment = spool_dir(tmp_path) / "w0-1.jsonl"
+    segment.write_bytes(render_line(row("a")) + line + b"\n" + render_line(row("b")))
+    drainer = Drainer(tmp_path)
+    assert drainer.drain_once().rows == 2
+    assert ids(tmp_path) == ["a", "b"]
+    assert drainer.quarantined == 1
+    (kept,) = quarantined(tmp_path)
+    assert reason in kept["reason"]
+    assert kept["offset"] == len(render_line(row("a")))
+    assert kept["size"] == len(line)
+    assert kept["line"] == line[: 64 << 10].decode("utf-8", "backslashreplace")
+    assert "are kept in" in caplog.text
+    assert Drainer(tmp_path).drain_once().outcome == "idle"
+
+
+def test_a_line_of_a_newer_version_is_a_row(tmp_path: Path) -> None:
+    spool_dir(tmp_path).mkdir()
+    line = GOOD[:-1] + b',"added_later":{"a":[1e999,"\\u0000"]}}\n'
+    (spool_dir(tmp_path) / "w0-1.jsonl").write_bytes(line)
+    assert Drainer(tmp_path).drain_once().quarantined == 0
+    assert ids(tmp_path) == ["good"]
+
+
+def refuse_doubles(data_dir: Path) -> None:
+    """An owner's own index, as an example of what the drain cannot know."""
+    with duckdb.connect(str(database_path(data_dir))) as connection:
+        connection.execute("CREATE UNIQUE INDEX mine ON raw.requests (request_id)")
+
+
+def forget_rows(data_dir: Path) -> None:
+    with duckdb.connect(str(database_path(data_dir))) as connection:
+        connection.execute("DELETE FROM raw.requests")
+        connection.execute("DELETE FROM raw.attempts")
+
+
+def quarantined(data_dir: Path) -> list[dict[str, Any]]:
+    return [
+        json.loads(line)
+        for path in sorted((data_dir / "quarantine").glob("*.jsonl"))
+        for line in path.read_text().splitlines()
+    ]
+
+
+def test_what_the_database_refuses_is_set_aside_and_the_rest_goes_in(tmp_path: Path) -> None:
+    with Spool(tmp_path) as spool:
+        spool.append(row("there"))
+    Drainer(tmp_path).drain_once()
+    refuse_doubles(tmp_path)
+    for worker in ("w0", "w1"):
+        with Spool(tmp_path, worker=worker) as spool:
+            for n in range(50):
+                spool.append(row(f"{worker}-{n}"))
+                if n % 17 == 3:
+                    spool.append(row("there"))
+    result = Drainer(tmp_path).drain_once()
+    assert (result.rows, result.quarantined, result.segments_deleted) == (100, 6, 2)
+    assert sorted(ids(tmp_path)) == sorted(
+        ["there", *(f"{worker}-{n}" for worker in ("w0", "w1") for n in range(50))]
+    )
+    kept = quarantined(tmp_path)
+    assert {parse_line(line["line"].encode()).request_id for line in kept} == {"there"}
+    assert all(line["reason"].startswith("refused: Constraint Error") for line in kept)
+
+
+def test_a_fault_of_the_schema_sends_nothing_to_the_quarantine(tmp_path: Path) -> None:
+    with Spool(tmp_path) as spool:
+        spool.append(row("a"))
+    Drainer(tmp_path).drain_once()
+    with duckdb.connect(str(database_path(tmp_path))) as connection:
+        connection.execute("DROP VIEW IF EXISTS requests")
+        connection.execute("ALTER TABLE raw.requests DROP COLUMN path")
+    with Spool(tmp_path) as spool:
+        spool.append(row("b"))
+    with pytest.raises(LedgerError, match="path"):
+        Drainer(tmp_path).drain_once()
+    assert quarantined(tmp_path) == []
+    assert len(segments(tmp_path)) == 1
+
+
+def test_the_quarantine_has_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quarantine, "MAX_TOTAL_BYTES", 3000)
+    spool_dir(tmp_path).mkdir()
+    for n in range(10):
+        (spool_dir(tmp_path) / f"w0-{n}.jsonl").write_bytes(b"x" * 1000 + b"\n")
+        assert Drainer(tmp_path).drain_once().quarantined == 1
+    folder = quarantine.quarantine_dir(tmp_path)
+    assert [path.name[:4] for path in sorted(folder.iterdir())] == ["w0-8", "w0-9"]
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
 
 
 def test_a_torn_tail_of_an_active_segment_is_waited_for(tmp_path: Path) -> None:
@@ -333,6 +477,7 @@ KILL_AT_EVERY_LINE = """
 import os, shutil, signal, sys
 from pathlib import Path
 from omniroute.ledger.drain import Drainer
+from omniroute.ledger.record import render_line
 from omniroute.ledger.spool import Spool
 from tests.ledger.rows import row
 
@@ -349,13 +494,17 @@ def drain_and_die(data_dir, step):
     os._exit(0)
 
 root, functions = Path(sys.argv[1]), sys.argv[2].split()
+refused = "keep" in functions
 step = 0
 while True:
     step += 1
     data_dir = root / str(step)
     with Spool(data_dir, max_segment_bytes=1000) as spool:
-        for n in range(5):
+        for n in range(2 if refused else 5):
             spool.append(row(f"r{n}"))
+            if refused:  # one line that is no record, one that the database holds already
+                segment = sorted((data_dir / "spool").glob("*.jsonl"))[-1]
+                segment.open("ab").write(b"bad\\n" + render_line(row("there")))
     if (root / "usage.duckdb").exists():
         shutil.copy(root / "usage.duckdb", data_dir)
     child = os.fork()
@@ -372,25 +521,33 @@ print(step)
 @pytest.mark.parametrize(
     ("fresh", "functions", "at_least"),
     [
-        pytest.param(False, "_drain _insert", 25, id="inserting"),
-        pytest.param(True, "_apply", 5, id="creating the database"),
+        pytest.param(False, "_drain _commit", 25, id="inserting"),
+        pytest.param(True, "create_database _apply", 10, id="creating the database"),
+        pytest.param(False, "keep _quarantine _commit_in_pieces", 20, id="quarantine"),
     ],
 )
 def test_killed_at_any_line_of_a_drain_each_record_is_there_once(
     tmp_path: Path, *, fresh: bool, functions: str, at_least: int
 ) -> None:
     if not fresh:
-        with Spool(tmp_path):
-            pass
+        with Spool(tmp_path) as spool:
+            spool.append(row("there"))
         Drainer(tmp_path).drain_once()
-        assert database_path(tmp_path).exists()
+        if "keep" in functions:
+            refuse_doubles(tmp_path)
+        else:
+            forget_rows(tmp_path)
     steps = int(run_python(KILL_AT_EVERY_LINE, tmp_path, functions))
     assert steps > at_least
     for step in range(1, steps + 1):
         data_dir = tmp_path / str(step)
         Drainer(data_dir).drain_all(patience_s=5)
-        assert (step, ids(data_dir)) == (step, [f"r{n}" for n in range(5)])
+        rows = 2 if "keep" in functions else 5
+        stored = [id_ for id_ in ids(data_dir) if id_ != "there"]
+        assert (step, stored) == (step, [f"r{n}" for n in range(rows)])
         assert segments(data_dir) == []
+        kept = sorted(line["line"][:3] for line in quarantined(data_dir))
+        assert (step, kept) == (step, ["bad"] * 2 + ['{"r'] * 2 if "keep" in functions else [])
 
 
 def test_only_the_owner_may_read_the_database(tmp_path: Path) -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 
 from omniroute.ledger.record import RequestRecord
+from omniroute.ledger.spool import spool_dir
 from omniroute.worker.meters import MAX_SERIES, OTHER, Meters
 from tests.chat import ASK, COMPLETION, answer, lab
-from tests.running import Gateway, running
+from tests.running import Gateway, running, until
 from tests.scripted import Recorded, Script, scripted_upstream
 
 RECORDED = datetime(2026, 11, 24, tzinfo=UTC)
@@ -88,6 +89,13 @@ async def test_a_scrape_shows_what_happened(tmp_path: Path) -> None:
     assert seen["omniroute_ledger_appended_total",] == 3
     assert seen["omniroute_state_available", "store=memory"] == 1
     assert seen["omniroute_requests_in_flight",] == 0
+
+
+async def test_what_of_the_spool_is_no_row_is_counted(tmp_path: Path) -> None:
+    async with running(tmp_path, lab("http://127.0.0.1:9", RULES)) as gateway:
+        (spool_dir(tmp_path / "data") / "w0-1.jsonl").write_text("no record\n")
+        await until(lambda: gateway.runtime.quarantined > 0)
+        assert (await scraped(gateway))["omniroute_ledger_quarantined_total",] == 1
 
 
 async def test_a_failed_reload_shows(tmp_path: Path) -> None:
