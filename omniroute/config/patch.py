@@ -26,12 +26,15 @@ _WIDE: Final = 4096  # no line is wrapped that was not
 def patch_section(text: str, section: str, values: Values) -> str:
     """`text` with `values` merged into a top-level section, which is added when it is missing.
 
-    Raises EditError when that cannot be done in place.
+    It is the same text when it has those values already. Raises EditError when that cannot be done
+    in place.
     """
     root = _root(text)
     wanted: dict[str, Any] = to_plain(root)
     before: Any = wanted.get(section)
     wanted[section] = _merged(_map(before), values)
+    if wanted[section] == _map(before):
+        return text
     rows = text.splitlines(keepends=True)
     start, end = _lines_of(root, rows, section)
     rendered = _patched("".join(rows[start:end]), section, values)

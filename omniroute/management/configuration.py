@@ -2,45 +2,69 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
+from msgspec import Struct
 
-from omniroute.active.reload import ReloadStatus
 from omniroute.active.shown import masked
 from omniroute.base.secret import redact
 from omniroute.config.diagnostics import Diagnostic
+from omniroute.config.model import Config
+from omniroute.management.derived import masked_kind
+from omniroute.management.moment import Instant
 from omniroute.worker.runtime import Runtime
 
 
-def config(runtime: Runtime) -> dict[str, Any]:
-    """The active snapshot with every secret masked, its files, and how the last reload went."""
+class MaskedConfig(masked_kind(Config, without=("positions", "tests")), frozen=True):
+    """Every field, defaults included; references as they are written, secrets masked."""
+
+
+class ReloadReport(Struct, frozen=True, kw_only=True, rename="camel"):
+    """How the last load went; `digest` and `loadedAt` are those of what is being served."""
+
+    ok: bool
+    digest: str
+    generation: int
+    loaded_at: Instant
+    last_attempt_at: Instant
+    succeeded: int
+    failed: int
+    error: str | None
+    diagnostics: list[Diagnostic]
+
+
+class ActiveConfig(Struct, frozen=True, kw_only=True, rename="camel"):
+    """What is being served, and how the last load went."""
+
+    digest: str
+    files: list[str]
+    reload: ReloadReport
+    config: MaskedConfig
+
+
+def config(runtime: Runtime) -> ActiveConfig:
     snapshot = runtime.snapshot
-    return {
-        "digest": snapshot.digest,
-        "files": list(runtime.reloader.files),
-        "reload": reload_status(runtime.reloader.status, runtime),
-        "config": masked(snapshot.config),
-    }
+    return ActiveConfig(
+        digest=snapshot.digest,
+        files=list(runtime.reloader.files),
+        reload=reload_report(runtime),
+        config=msgspec.convert(masked(snapshot.config), MaskedConfig),
+    )
 
 
-def reload_status(status: ReloadStatus, runtime: Runtime | None = None) -> dict[str, Any]:
-    """The last attempt; diagnostics are masked, as a message may quote a line."""
-    secrets = runtime.snapshot.secrets if runtime is not None else ()
-    return {
-        "ok": status.ok,
-        "digest": status.digest,
-        "generation": status.generation,
-        "loadedAt": status.loaded_at.isoformat(),
-        "lastAttemptAt": status.attempted_at.isoformat(),
-        "succeeded": status.succeeded,
-        "failed": status.failed,
-        "error": None if status.error is None else redact(status.error, secrets),
-        "diagnostics": [_diagnostic(item, secrets) for item in status.diagnostics],
-    }
-
-
-def _diagnostic(item: Diagnostic, secrets: tuple[Any, ...]) -> dict[str, Any]:
-    row = msgspec.to_builtins(item)
-    row["message"] = redact(item.message, secrets)
-    return row
+def reload_report(runtime: Runtime) -> ReloadReport:
+    """The last load; messages are masked, as they may quote a line."""
+    status, secrets = runtime.reloader.status, runtime.snapshot.secrets
+    return ReloadReport(
+        ok=status.ok,
+        digest=status.digest,
+        generation=status.generation,
+        loaded_at=status.loaded_at.isoformat(),
+        last_attempt_at=status.attempted_at.isoformat(),
+        succeeded=status.succeeded,
+        failed=status.failed,
+        error=None if status.error is None else redact(status.error, secrets),
+        diagnostics=[
+            msgspec.structs.replace(item, message=redact(item.message, secrets))
+            for item in status.diagnostics
+        ],
+    )

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime, timedelta
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from omniroute.worker.runtime import Runtime
+
+Instant = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+"""A UTC time as answers write it."""
 
 
 class Moment(Struct, frozen=True):

@@ -11,6 +11,7 @@ import fcntl
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from omniroute.active.disk import Disk, write_atomic
 from omniroute.active.inspect import Inspected, inspect
@@ -22,6 +23,8 @@ from omniroute.errors import RequestError
 from omniroute.worker.runtime import Runtime
 
 LOCK_FILE = "config.lock"
+REFUSES: Final = (409, 412, 422)
+"""The statuses that `change_section` refuses with."""
 
 
 class _Instead(Disk):
@@ -44,11 +47,14 @@ async def change_section(
 ) -> str:
     """Merge `values` into the section that `path` starts with, and serve the result; its digest.
 
+    Values that are in the file already write nothing.
     `path` is what is changed: it must stand in the main file, or nowhere yet. `if_match` is the
     digest that the change was made for. Raises RequestError: conflict (409) where the files do not
     allow it, 412 when they have changed since, unprocessable (422) when the check refuses.
     """
     old = await asyncio.to_thread(_change_file, runtime, path, values, if_match)
+    if old is None:
+        return runtime.snapshot.digest
     status = await runtime.reloader.reload("api")
     if not status.ok:
         await asyncio.to_thread(write_atomic, runtime.files[0], old)
@@ -59,8 +65,8 @@ async def change_section(
 
 def _change_file(
     runtime: Runtime, path: tuple[str, ...], values: Values, if_match: str | None
-) -> bytes:
-    """Blocks. The file's content before the change."""
+) -> bytes | None:
+    """Blocks. The file's content before the change, None when it says all that already."""
     files = runtime.files
     if len(files) != 1:
         raise RequestError("conflict", "several -c files are laid over each other; edit them")
@@ -79,6 +85,8 @@ def _change_file(
             new = patch_section(old.decode(), path[0], values).encode()
         except EditError as error:
             raise RequestError("conflict", str(error)) from None
+        if new == old:
+            return None
         _require_good(inspect(files, _Instead(files[0], new)))
         try:
             write_atomic(files[0], new)

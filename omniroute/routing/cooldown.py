@@ -31,7 +31,7 @@ _PART_S: Final = {
     "d": 86400.0,
 }
 _NUMBER: Final = re.compile(r"\d{1,15}(?:\.\d{1,15})?")
-_DIMENSIONS: Final = ("requests", "tokens", "input-tokens", "output-tokens")
+DIMENSIONS: Final = ("requests", "tokens", "input-tokens", "output-tokens")
 
 
 class Quota(Struct, frozen=True, kw_only=True):
@@ -102,7 +102,7 @@ def read_quotas(headers: Mapping[str, str], now: datetime) -> Mapping[str, Quota
     if not any("ratelimit" in name for name in headers):
         return {}  # asked after every answer, and most say nothing: thirty look-ups less
     found: dict[str, Quota] = {}
-    for name in _DIMENSIONS:
+    for name in DIMENSIONS:
         quota = _read_quota(headers, "anthropic-ratelimit-{name}-{field}", name, now)
         quota = quota or _read_quota(headers, "x-ratelimit-{field}-{name}", name, now)
         if quota is not None:

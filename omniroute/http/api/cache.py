@@ -2,58 +2,56 @@
 
 from __future__ import annotations
 
-from sanic import HTTPResponse
-
-from omniroute.http.edge.asked import Asked
-from omniroute.http.edge.respond import as_json
-from omniroute.http.edge.routes import Route, Surface
+from omniroute.http.api.operation import operation
+from omniroute.http.edge.routes import Surface
 from omniroute.management import caches
+from omniroute.management.caches import CacheCleared, CacheOverview, CacheStats
 from omniroute.worker.runtime import Runtime
 
 
-async def _cache(runtime: Runtime, asked: Asked) -> HTTPResponse:
-    return as_json(await caches.overview(runtime))
+async def _cache(runtime: Runtime) -> CacheOverview:
+    return await caches.overview(runtime)
 
 
-async def _cache_stats(runtime: Runtime, asked: Asked) -> HTTPResponse:
-    return as_json(await caches.stats(runtime))
+async def _stats(runtime: Runtime) -> CacheStats:
+    return await caches.stats(runtime)
 
 
-async def _clear_cache(runtime: Runtime, asked: Asked) -> HTTPResponse:
-    return as_json({"ok": True, "cleared": await caches.clear(runtime), "scope": "all"})
+async def _clear(runtime: Runtime) -> CacheCleared:
+    return await caches.clear(runtime)
 
 
 ROUTES = (
-    Route(
-        method="GET",
-        path="/api/cache",
+    operation(
+        "GET",
+        "/api/cache",
+        _cache,
         name="cache",
         surface=Surface.VIEWER,
-        handle=_cache,
         summary="The answer cache and remembered repeats",
     ),
-    Route(
-        method="DELETE",
-        path="/api/cache",
+    operation(
+        "DELETE",
+        "/api/cache",
+        _clear,
         name="cache_clear",
         surface=Surface.ADMIN,
-        handle=_clear_cache,
         summary="Forget every kept answer",
     ),
-    Route(
-        method="GET",
-        path="/api/cache/stats",
+    operation(
+        "GET",
+        "/api/cache/stats",
+        _stats,
         name="cache_stats",
         surface=Surface.VIEWER,
-        handle=_cache_stats,
         summary="Figures of the answer cache",
     ),
-    Route(
-        method="DELETE",
-        path="/api/cache/stats",
+    operation(
+        "DELETE",
+        "/api/cache/stats",
+        _clear,
         name="cache_stats_clear",
         surface=Surface.ADMIN,
-        handle=_clear_cache,
         summary="Forget every kept answer",
     ),
 )

@@ -2,39 +2,39 @@
 
 from __future__ import annotations
 
-from sanic import HTTPResponse
-
-from omniroute.http.edge.asked import Asked
-from omniroute.http.edge.respond import as_json
-from omniroute.http.edge.routes import Route, Surface
+from omniroute.http.api.operation import ApiReply, operation
+from omniroute.http.edge.routes import Surface
 from omniroute.management import configuration
+from omniroute.management.configuration import ActiveConfig, ReloadReport
 from omniroute.worker.runtime import Runtime
 
 
-async def _config(runtime: Runtime, asked: Asked) -> HTTPResponse:
-    return as_json(configuration.config(runtime))
+async def _config(runtime: Runtime) -> ActiveConfig:
+    return configuration.config(runtime)
 
 
-async def _reload(runtime: Runtime, asked: Asked) -> HTTPResponse:
-    status = await runtime.reloader.reload("api")
-    return as_json(configuration.reload_status(status, runtime), 200 if status.ok else 422)
+async def _reload(runtime: Runtime) -> ApiReply[ReloadReport]:
+    await runtime.reloader.reload("api")
+    report = configuration.reload_report(runtime)
+    return ApiReply(value=report, status=200 if report.ok else 422)
 
 
 ROUTES = (
-    Route(
-        method="GET",
-        path="/api/config",
+    operation(
+        "GET",
+        "/api/config",
+        _config,
         name="config",
         surface=Surface.VIEWER,
-        handle=_config,
         summary="The active configuration, secrets masked",
     ),
-    Route(
-        method="POST",
-        path="/api/config/reload",
+    operation(
+        "POST",
+        "/api/config/reload",
+        _reload,
         name="config_reload",
         surface=Surface.ADMIN,
-        handle=_reload,
         summary="Read the files again",
+        statuses=(200, 422),
     ),
 )

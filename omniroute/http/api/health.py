@@ -2,52 +2,64 @@
 
 from __future__ import annotations
 
-from sanic import HTTPResponse
+from typing import Literal
 
-from omniroute.http.edge.asked import Asked
-from omniroute.http.edge.respond import as_json, whole
-from omniroute.http.edge.routes import Route, Surface
+from msgspec import Struct
+
+from omniroute.http.api.operation import ApiReply, operation
+from omniroute.http.edge.routes import Surface
 from omniroute.management import health
+from omniroute.management.health import HealthReport
 from omniroute.worker.runtime import Runtime
 
 
-async def _healthz(runtime: Runtime, asked: Asked) -> HTTPResponse:
-    return whole(200, {}, b'{"status":"ok"}')
+class Liveness(Struct, frozen=True):
+    status: Literal["ok"]
 
 
-async def _readyz(runtime: Runtime, asked: Asked) -> HTTPResponse:
+class Readiness(Struct, frozen=True):
+    status: Literal["ready", "draining"]
+
+
+async def _healthz(runtime: Runtime) -> Liveness:
+    return Liveness(status="ok")
+
+
+async def _readyz(runtime: Runtime) -> ApiReply[Readiness]:
     if runtime.draining:
-        return whole(503, {"Retry-After": "1"}, b'{"status":"draining"}')
-    return whole(200, {}, b'{"status":"ready"}')
+        draining = Readiness(status="draining")
+        return ApiReply(value=draining, status=503, headers={"Retry-After": "1"})
+    return ApiReply(value=Readiness(status="ready"))
 
 
-async def _health(runtime: Runtime, asked: Asked) -> HTTPResponse:
-    return as_json(health.health(runtime))
+async def _health(runtime: Runtime) -> HealthReport:
+    return health.health(runtime)
 
 
 ROUTES = (
-    Route(
-        method="GET",
-        path="/healthz",
+    operation(
+        "GET",
+        "/healthz",
+        _healthz,
         name="healthz",
         surface=Surface.PUBLIC,
-        handle=_healthz,
         summary="Whether the process lives",
     ),
-    Route(
-        method="GET",
-        path="/readyz",
+    operation(
+        "GET",
+        "/readyz",
+        _readyz,
         name="readyz",
         surface=Surface.PUBLIC,
-        handle=_readyz,
         summary="Whether it takes requests",
+        statuses=(200, 503),
     ),
-    Route(
-        method="GET",
-        path="/api/monitoring/health",
+    operation(
+        "GET",
+        "/api/monitoring/health",
+        _health,
         name="monitoring_health",
         surface=Surface.VIEWER,
-        handle=_health,
         summary="Health of the gateway and of providers",
     ),
 )

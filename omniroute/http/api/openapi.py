@@ -1,107 +1,173 @@
-"""The OpenAPI document, made from the table of routes."""
+"""The OpenAPI document, made from the table of routes and the types of their contracts."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from http import HTTPStatus
 from typing import Any, Final
 
-import orjson
-from sanic import HTTPResponse
+import msgspec
+from msgspec import Struct
 
 from omniroute.base.version import __version__
-from omniroute.http.edge.asked import Asked
-from omniroute.http.edge.endpoints import MANAGEMENT, envelope_of
-from omniroute.http.edge.respond import whole
-from omniroute.http.edge.routes import Route, Surface
+from omniroute.http.api.operation import operation
+from omniroute.http.edge.errors import Error
+from omniroute.http.edge.routes import Contract, Route, Surface
 from omniroute.worker.runtime import Runtime
 
 _PARAMETER: Final = re.compile(r"<(\w+):\w+>")
 _BODIES: Final = frozenset({"POST", "PUT", "PATCH"})
+_SCHEMAS: Final = "#/components/schemas/{name}"
 _SCHEMES: Final[dict[str, dict[str, str]]] = {
     "bearer": {"type": "http", "scheme": "bearer"},
     "xApiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"},
     "xGoogApiKey": {"type": "apiKey", "in": "header", "name": "x-goog-api-key"},
     "queryKey": {"type": "apiKey", "in": "query", "name": "key"},
 }
-_ERROR: Final = {
-    "type": "object",
-    "required": ["error"],
-    "properties": {
-        "error": {
-            "type": "object",
-            "required": ["code", "message"],
-            "properties": {
-                "code": {"type": "string"},
-                "message": {"type": "string"},
-                "details": {"type": "object"},
-            },
-        }
-    },
+_ANY: Final = (415, 431)
+"""Any request may have a coded body, or a head that is too large."""
+_CREDENTIAL: Final = (401, 403)
+_BODY: Final = (400, 408, 413)
+_JSON: Final = "application/json"
+_TEXT: Final = {"type": "string"}
+_OBJECT: Final = {"type": "object"}
+_ETAG: Final = {
+    "description": "The digest of the configuration, for If-Match",
+    "schema": {"type": "string", "pattern": '^"[0-9a-f]+"$'},
 }
-_NOT_JSON: Final = {"/metrics": "text/plain"}
+Schemas = Mapping[Any, Mapping[str, Any]]
+"""By type, the reference to its schema."""
+
+
+class OpenApi(Struct, frozen=True):
+    """This document."""
+
+    openapi: str
+    info: dict[str, str]
+    paths: dict[str, Any]
+    components: dict[str, Any]
 
 
 def described(table: Sequence[Route]) -> tuple[Route, ...]:
     """The table with one more route: the document of all of them, itself included."""
 
-    async def handle(runtime: Runtime, asked: Asked) -> HTTPResponse:
-        return whole(200, {}, body)
+    async def handle(runtime: Runtime) -> OpenApi:
+        return made
 
-    own = Route(
-        method="GET",
-        path="/api/openapi.json",
+    own = operation(
+        "GET",
+        "/api/openapi.json",
+        handle,
         name="openapi",
-        summary="This document",
         surface=Surface.VIEWER,
-        handle=handle,
+        summary="This document",
     )
     every = (*table, own)
-    body = orjson.dumps(document(every))
+    made = document(every)
     return every
 
 
-def document(table: Sequence[Route]) -> dict[str, Any]:
+def document(table: Sequence[Route]) -> OpenApi:
     """OpenAPI 3.1. Bodies of client formats are their vendors' to describe."""
+    types = list(dict.fromkeys(kind for route in table for kind in _types(route.contract)))
+    references, schemas = msgspec.json.schema_components(types, ref_template=_SCHEMAS)
+    by_type = dict(zip(types, references, strict=True))
     paths: dict[str, dict[str, Any]] = {}
     for route in table:
         operations = paths.setdefault(_PARAMETER.sub(r"{\1}", route.path), {})
-        operations[route.method.lower()] = _operation(route)
-    return {
-        "openapi": "3.1.0",
-        "info": {"title": "OmniRoute", "version": __version__},
-        "paths": paths,
-        "components": {"securitySchemes": _SCHEMES, "schemas": {"Error": _ERROR}},
-    }
+        operations[route.method.lower()] = _operation(route, by_type)
+    return OpenApi(
+        openapi="3.1.0",
+        info={"title": "OmniRoute", "version": __version__},
+        paths=paths,
+        components={"securitySchemes": _SCHEMES, "schemas": schemas},
+    )
 
 
-def _operation(route: Route) -> dict[str, Any]:
-    management = envelope_of(route.path, {}) == MANAGEMENT
-    content: dict[str, dict[str, Any]] = {_NOT_JSON.get(route.path, "application/json"): {}}
-    error: dict[str, Any] = {"description": "An error in the envelope of the client's format"}
-    if management:
-        error = {
-            "description": "An error",
-            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
-        }
-    operation: dict[str, Any] = {
+def _types(contract: Contract | None) -> Iterable[Any]:
+    yield Error
+    if contract is not None:
+        yield from (kind for kind in (contract.body, *contract.answers.values()) if kind)
+
+
+def _operation(route: Route, by_type: Schemas) -> dict[str, Any]:
+    contract = route.contract
+    public = route.surface is Surface.PUBLIC
+    found: dict[str, Any] = {
         "operationId": route.name,
         "summary": route.summary,
         "tags": [route.surface.value],
-        "security": [{name: []} for name in _SCHEMES]
-        if route.surface is not Surface.PUBLIC
-        else [],
-        "responses": {"200": {"description": "The answer", "content": content}, "default": error},
+        "security": [] if public else [{name: []} for name in _SCHEMES],
     }
-    names = _PARAMETER.findall(route.path)
-    if names:
-        operation["parameters"] = [
-            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-            for name in names
-        ]
-    if route.method in _BODIES:
-        operation["requestBody"] = {
-            "required": not management,
-            "content": {"application/json": {"schema": {"type": "object"}}},
+    parameters = [*_path_parameters(route), *_query_parameters(contract), *_headers(contract)]
+    if parameters:
+        found["parameters"] = parameters
+    if contract is None:
+        return found | _of_a_client_format(route)
+    if contract.query is not None and contract.query.__doc__:
+        found["description"] = contract.query.__doc__
+    if contract.body is not None:
+        found["requestBody"] = {
+            "required": contract.body_required,
+            "content": {_JSON: {"schema": by_type[contract.body]}},
         }
-    return operation
+    refuses = {*_ANY, *contract.refuses}
+    refuses |= set() if public else {*_CREDENTIAL}
+    refuses |= {*_BODY} if contract.body is not None else set()
+    error = {_JSON: {"schema": by_type[Error]}}
+    responses = {status: _response(status, error) for status in refuses - set(contract.answers)}
+    for status, kind in contract.answers.items():
+        schema: Any = by_type[kind]
+        if status in contract.refuses:
+            schema = {"anyOf": [schema, by_type[Error]]}
+        responses[status] = _response(status, {contract.content_type: {"schema": schema}})
+        if contract.etag:
+            responses[status]["headers"] = {"ETag": _ETAG}
+    found["responses"] = {str(status): responses[status] for status in sorted(responses)}
+    return found
+
+
+def _response(status: int, content: dict[str, Any]) -> dict[str, Any]:
+    return {"description": HTTPStatus(status).phrase, "content": content}
+
+
+def _of_a_client_format(route: Route) -> dict[str, Any]:
+    """What is known of a body that a vendor describes: it is JSON, and so is its answer."""
+    found: dict[str, Any] = {
+        "responses": {
+            "200": {"description": "The answer", "content": {_JSON: {}}},
+            "default": {"description": "An error in the envelope of the client's format"},
+        }
+    }
+    if route.method in _BODIES:
+        found["requestBody"] = {"required": True, "content": {_JSON: {"schema": _OBJECT}}}
+    return found
+
+
+def _path_parameters(route: Route) -> list[dict[str, Any]]:
+    return [_parameter(name, "path", _TEXT) for name in _PARAMETER.findall(route.path)]
+
+
+def _query_parameters(contract: Contract | None) -> list[dict[str, Any]]:
+    if contract is None or contract.query is None:
+        return []
+    schema: dict[str, Any] = msgspec.json.schema_components([contract.query])[1][
+        contract.query.__name__
+    ]
+    return [
+        _parameter(name, "query", one, required=name in schema["required"])
+        for name, one in schema["properties"].items()
+    ]
+
+
+def _headers(contract: Contract | None) -> list[dict[str, Any]]:
+    if contract is None or not contract.if_match:
+        return []
+    return [_parameter("If-Match", "header", _TEXT, required=False)]
+
+
+def _parameter(
+    name: str, place: str, schema: Mapping[str, Any], *, required: bool = True
+) -> dict[str, Any]:
+    return {"name": name, "in": place, "required": required, "schema": schema}

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from sanic import HTTPResponse
-
-from omniroute.http.edge.asked import Asked
-from omniroute.http.edge.respond import as_json
-from omniroute.http.edge.routes import Route, Surface
-from omniroute.management import governance
+from omniroute.http.api.operation import operation
+from omniroute.http.edge.routes import Surface
+from omniroute.management import policies
+from omniroute.management.policies import Policies
 from omniroute.worker.runtime import Runtime
 
 
-async def _policies(runtime: Runtime, asked: Asked) -> HTTPResponse:
-    return as_json(governance.policies(runtime))
+async def _policies(runtime: Runtime) -> Policies:
+    return policies.policies(runtime)
 
 
 ROUTES = (
-    Route(
-        method="GET",
-        path="/api/policies",
+    operation(
+        "GET",
+        "/api/policies",
+        _policies,
         name="policies",
         surface=Surface.VIEWER,
-        handle=_policies,
         summary="Policies in the order in which they decide",
     ),
 )

@@ -2,38 +2,45 @@
 
 from __future__ import annotations
 
-from sanic import HTTPResponse
+from msgspec import UNSET, Struct, UnsetType
 
-from omniroute.http.edge.asked import Asked
-from omniroute.http.edge.respond import as_json
-from omniroute.http.edge.routes import Route, Surface
-from omniroute.management import connections
+from omniroute.http.api.operation import operation
+from omniroute.http.edge.routes import Surface
+from omniroute.management import rate_limits
+from omniroute.management.rate_limits import RateLimits
 from omniroute.worker.runtime import Runtime
 
 
-async def _rate_limits(runtime: Runtime, asked: Asked) -> HTTPResponse:
-    return as_json(
-        connections.rate_limits(
-            runtime, provider=asked.query("provider"), connection=asked.query("connection")
-        )
+class WhichLimits(Struct, frozen=True):
+    """`connection` is a name at `provider`, or alone `provider/name`."""
+
+    provider: str | UnsetType = UNSET
+    connection: str | UnsetType = UNSET
+
+
+async def _rate_limits(runtime: Runtime, *, query: WhichLimits) -> RateLimits:
+    return rate_limits.rate_limits(
+        runtime, provider=query.provider or None, connection=query.connection or None
     )
 
 
 ROUTES = (
-    Route(
-        method="GET",
-        path="/api/rate-limits",
+    operation(
+        "GET",
+        "/api/rate-limits",
+        _rate_limits,
         name="rate_limits",
         surface=Surface.VIEWER,
-        handle=_rate_limits,
         summary="Learned and configured limits of each connection",
+        refuses=(404,),
     ),
-    Route(
-        method="GET",
-        path="/api/rate-limit",
+    operation(
+        "GET",
+        "/api/rate-limit",
+        _rate_limits,
         name="rate_limit",
         surface=Surface.VIEWER,
-        handle=_rate_limits,
         summary="The same as /api/rate-limits",
+        refuses=(404,),
     ),
 )

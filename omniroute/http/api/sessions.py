@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from sanic import HTTPResponse
-
-from omniroute.http.edge.asked import Asked
-from omniroute.http.edge.respond import as_json
-from omniroute.http.edge.routes import Route, Surface
-from omniroute.management.sessions import sessions
+from omniroute.http.api.operation import operation
+from omniroute.http.edge.routes import Surface
+from omniroute.management import sessions
+from omniroute.management.sessions import Sessions
 from omniroute.worker.runtime import Runtime
 
 
-async def _sessions(runtime: Runtime, asked: Asked) -> HTTPResponse:
-    return as_json(sessions(runtime))
+async def _sessions(runtime: Runtime) -> Sessions:
+    return sessions.sessions(runtime)
 
 
 ROUTES = (
-    Route(
-        method="GET",
-        path="/api/sessions",
+    operation(
+        "GET",
+        "/api/sessions",
+        _sessions,
         name="sessions",
         surface=Surface.VIEWER,
-        handle=_sessions,
         summary="Sessions that were served lately",
     ),
 )

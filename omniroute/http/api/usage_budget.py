@@ -2,43 +2,48 @@
 
 from __future__ import annotations
 
-from sanic import HTTPResponse
+from msgspec import UNSET, Struct, UnsetType
 
-from omniroute.http.edge.asked import Asked
-from omniroute.http.edge.respond import as_json
-from omniroute.http.edge.routes import Route, Surface
-from omniroute.management import governance
-from omniroute.request.body import parse_body
+from omniroute.http.api.operation import operation
+from omniroute.http.edge.routes import Surface
+from omniroute.management import budgets
+from omniroute.management.budgets import Budgets, KeyBudget, KeyBudgetSet
+from omniroute.management.writeback import REFUSES
 from omniroute.worker.runtime import Runtime
 
 
-async def _budgets(runtime: Runtime, asked: Asked) -> HTTPResponse:
-    key = asked.query("keyId") or asked.query("apiKeyId")
-    return as_json(await governance.budgets(runtime, key=key))
+class WhoseBudgets(Struct, frozen=True, rename="camel"):
+    """Those that a key's requests count against; `apiKeyId` is another name of `keyId`."""
+
+    key_id: str | UnsetType = UNSET
+    api_key_id: str | UnsetType = UNSET
 
 
-async def _set_budget(runtime: Runtime, asked: Asked) -> HTTPResponse:
-    budget = await governance.set_key_budget(
-        runtime, parse_body(asked.body), if_match=asked.headers.get("if-match")
-    )
-    return as_json({"success": True, "budget": budget})
+async def _budgets(runtime: Runtime, *, query: WhoseBudgets) -> Budgets:
+    return await budgets.budgets(runtime, key=query.key_id or query.api_key_id or None)
+
+
+async def _set(runtime: Runtime, *, body: KeyBudget, if_match: str | None) -> KeyBudgetSet:
+    return await budgets.set_key_budget(runtime, body, if_match=if_match)
 
 
 ROUTES = (
-    Route(
-        method="GET",
-        path="/api/usage/budget",
+    operation(
+        "GET",
+        "/api/usage/budget",
+        _budgets,
         name="budgets",
         surface=Surface.VIEWER,
-        handle=_budgets,
         summary="Budgets and what is left of them",
+        refuses=(404,),
     ),
-    Route(
-        method="POST",
-        path="/api/usage/budget",
+    operation(
+        "POST",
+        "/api/usage/budget",
+        _set,
         name="budget_set",
         surface=Surface.ADMIN,
-        handle=_set_budget,
         summary="Set a key's budget",
+        refuses=(404, *REFUSES),
     ),
 )

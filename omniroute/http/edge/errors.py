@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import math
 
-import orjson
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
 from sanic import HTTPResponse
 from sanic.exceptions import (
     BadRequest,
@@ -22,6 +23,26 @@ from omniroute.http.edge.respond import whole
 from omniroute.translation.values import Failure, Formats
 
 _log = logging.getLogger("omniroute.http")
+
+
+class ErrorDetails(Struct, frozen=True):
+    """`field` is the path of the field that is wrong."""
+
+    field: str
+
+
+class ErrorBody(Struct, frozen=True, kw_only=True):
+    """`code` is for programs, `message` for people."""
+
+    code: str
+    message: str
+    details: ErrorDetails | UnsetType = UNSET
+
+
+class Error(Struct, frozen=True):
+    """A refusal of the management API."""
+
+    error: ErrorBody
 
 
 def from_exception(error: Exception) -> RequestError:
@@ -84,7 +105,6 @@ def render(error: RequestError, envelope: str, formats: Formats, request_id: str
 
 
 def _management(error: RequestError) -> bytes:
-    body: dict[str, object] = {"code": error.code or error.kind, "message": error.message}
-    if error.param is not None:
-        body["details"] = {"field": error.param}
-    return orjson.dumps({"error": body})
+    details = UNSET if error.param is None else ErrorDetails(field=error.param)
+    told = ErrorBody(code=error.code or error.kind, message=error.message, details=details)
+    return msgspec.json.encode(Error(error=told))

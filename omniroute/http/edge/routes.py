@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from enum import Enum
 from typing import Any
 
@@ -26,6 +26,25 @@ class Surface(Enum):
     """A key with the role admin, unless `auth.dashboard.require_login` is off."""
 
 
+class Contract(Struct, frozen=True, kw_only=True):
+    """What a route takes and answers, as types: the OpenAPI document is made of it."""
+
+    query: type[Struct] | None = None
+    """A field for each query parameter."""
+    body: Any = None
+    """The type of the request's body, None for a route without one."""
+    body_required: bool = False
+    if_match: bool = False
+    """Whether a change may name the state that it was made for."""
+    answers: Mapping[int, Any]
+    """The type of the body by status."""
+    content_type: str = "application/json"
+    etag: bool = False
+    """Whether answers name the state that they show."""
+    refuses: tuple[int, ...] = ()
+    """Statuses of errors, beyond those that any route may have."""
+
+
 class Route(Struct, frozen=True, kw_only=True):
     method: str
     path: str
@@ -34,3 +53,5 @@ class Route(Struct, frozen=True, kw_only=True):
     handle: Handle
     summary: str
     """One line for the OpenAPI document."""
+    contract: Contract | None = None
+    """None where the bodies are those of a client's format, which its vendor describes."""

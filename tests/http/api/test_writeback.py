@@ -24,6 +24,7 @@ resilience:
 # the end
 """
 )
+OPEN = ECHO + "auth: {dashboard: {require_login: false}}\n"
 PATH = "/api/resilience"
 
 
@@ -69,6 +70,8 @@ async def test_a_put_sets_what_it_leaves_out_to_its_default(tmp_path: Path) -> N
         pytest.param({"retry": {"tries": 1}}, 400, "retry.tries", id="unknown field"),
         pytest.param({"nope": {}}, 400, "nope", id="unknown part"),
         pytest.param({"retry": 3}, 400, "retry", id="no object"),
+        pytest.param({"retry": {"attempts": None}}, 400, "retry.attempts", id="null"),
+        pytest.param({"retry": {"baseMs": 0.5}}, 400, "retry.baseMs", id="no whole number"),
         pytest.param({"retry": {"attempts": 10**9}}, 422, "resilience.retry.attempts", id="check"),
         pytest.param(
             {"connectionCooldown": {"useUpstreamRetryHints": False}},
@@ -86,6 +89,32 @@ async def test_a_wrong_change_changes_nothing(
         assert reply.status_code == status, reply.text
         assert reply.json()["error"]["details"] == {"field": field}
         assert (tmp_path / "omniroute.yaml").read_text() == CONFIG
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param({}, id="nothing"),
+        pytest.param({"retry": {"attempts": 1}}, id="as it is"),
+        pytest.param({"overrides": {}, "breakers": []}, id="shown only"),
+    ],
+)
+@pytest.mark.parametrize("config", [CONFIG, OPEN], ids=["with a section", "without"])
+async def test_a_change_of_nothing_writes_nothing(
+    tmp_path: Path, body: dict[str, Any], config: str
+) -> None:
+    if config == OPEN and "retry" in body:
+        config += "resilience: {retry: {attempts: 1}}\n"
+    async with running(tmp_path, config) as gateway:
+        file = tmp_path / "omniroute.yaml"
+        before, digest = file.stat(), gateway.runtime.snapshot.digest
+        reply = await gateway.client.patch(PATH, json=body)
+        assert reply.status_code == 200, reply.text
+        after = file.stat()
+        assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+        assert file.read_text() == config
+        assert reply.headers["etag"] == f'"{digest}"'
+        assert gateway.runtime.reloader.status.generation == 1
 
 
 async def test_a_change_made_for_another_state_is_refused(tmp_path: Path) -> None:
@@ -136,5 +165,9 @@ async def test_a_key_s_budget_is_set_and_changed(tmp_path: Path) -> None:
             ({"keyId": "app"}, 400),
             ({"keyId": "app", "limit": "5"}, 400),
             ({"keyId": "app", "limit": 5, "period": "hourly"}, 400),
+            ({"limit": 5}, 400),
+            ({"keyId": "app", "limit": 5, "dailyLimitUsd": 5}, 400),
         ):
             assert (await gateway.client.post(path, json=body)).status_code == status
+        named = await gateway.client.post(path, json={"keyId": "app", "dailyLimitUsd": 5})
+        assert named.json()["error"]["details"] == {"field": "dailyLimitUsd"}
