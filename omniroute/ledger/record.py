@@ -108,6 +108,7 @@ _TEXTS: Final = (
     "decided_by",
     "fallback_reason",
 )
+_LONG_LINE_BYTES: Final = 16 << 10
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(RequestRecord).decode
 
@@ -117,9 +118,13 @@ def render_line(record: RequestRecord) -> bytes:
     if not _is_small(record):
         record = _normal(record)
     try:
-        return _encode(record) + b"\n"
+        line = _encode(record)
     except UnicodeEncodeError:  # a lone surrogate, for example from a header
-        return _encode(_printable(record)) + b"\n"
+        record = _printable(record)
+        line = _encode(record)
+    if len(line) > _LONG_LINE_BYTES:  # names within tags or dropped, at which nobody looks earlier
+        line = _encode(_normal(record))
+    return line + b"\n"
 
 
 def parse_line(line: bytes) -> RequestRecord:
@@ -164,10 +169,11 @@ def _normal(record: RequestRecord) -> RequestRecord:
     }
     if record.time.tzinfo is not UTC:
         changes["time"] = record.time.astimezone(UTC)
-    if len(record.dropped) > MAX_ITEMS:
-        changes["dropped"] = record.dropped[:MAX_ITEMS]
-    if len(record.tags) > MAX_ITEMS:
-        changes["tags"] = dict(list(record.tags.items())[:MAX_ITEMS])
+    if not _is_short(record.dropped):
+        changes["dropped"] = tuple(map(_cut, record.dropped[:MAX_ITEMS]))
+    if not _is_short(record.tags):
+        tags = list(record.tags.items())[:MAX_ITEMS]
+        changes["tags"] = {_cut(name): _cut(value) for name, value in tags}
     attempts = record.attempts[:MAX_ITEMS]
     if len(attempts) < len(record.attempts) or any(not _is_normal(attempt) for attempt in attempts):
         changes["attempts"] = tuple(
@@ -180,6 +186,13 @@ def _normal(record: RequestRecord) -> RequestRecord:
             for attempt in attempts
         )
     return msgspec.structs.replace(record, **changes) if changes else record
+
+
+def _is_short(items: Mapping[str, str] | tuple[str, ...]) -> bool:
+    if len(items) > MAX_ITEMS:
+        return False
+    texts = (*items, *items.values()) if isinstance(items, Mapping) else items
+    return max(map(len, texts), default=0) <= MAX_TEXT_CHARS
 
 
 def _is_normal(attempt: AttemptRecord) -> bool:

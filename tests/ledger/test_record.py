@@ -38,6 +38,16 @@ def test_what_a_client_sends_cannot_blow_up_a_row() -> None:
     assert len(parsed.dropped) == len(parsed.tags) == len(parsed.attempts) == MAX_ITEMS
 
 
+def test_names_that_a_client_chooses_cannot_blow_up_a_row() -> None:
+    long = "x" * 1_000_000
+    line = render_line(row(dropped=(long, "\ud800" + long), tags={long: long}, session=long))
+    assert len(line) < 10 * MAX_TEXT_CHARS
+    parsed = parse_line(line.rstrip())
+    cut = "x" * (MAX_TEXT_CHARS - 1) + "…"
+    assert parsed.dropped[0] == parsed.session == cut
+    assert parsed.tags == {cut: cut}
+
+
 def test_unknown_stays_unknown() -> None:
     record = row(output=None, cost_nanousd=None, provider=None, attempts=())
     assert parse_line(render_line(record).rstrip()) == record
