@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from omniroute.active.disk import Disk
 from omniroute.active.inspect import Inspected, inspect
 from omniroute.active.snapshot import Snapshot, Surroundings, compile_snapshot, digest_of
 from omniroute.active.tables import user_folder
 from omniroute.config.check import Checked
+from omniroute.config.diagnostics import Diagnostic, warning
 from omniroute.config.environment import apply_environment, refuse_open_listener
-from omniroute.config.model import Config, Server
+from omniroute.config.model import Config, Mark, Server
 from omniroute.errors import ConfigError
+
+
+class InForce(Struct, frozen=True, kw_only=True):
+    """Settings that a server reads once: it has the socket, the processes and the folder open."""
+
+    host: str
+    port: int
+    workers: int | Literal["auto"]
+    data_dir: str
+
+    @classmethod
+    def of(cls, server: Server) -> InForce:
+        return cls(**{name: getattr(server, name) for name in cls.__struct_fields__})
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -24,9 +40,12 @@ class Options(Struct, frozen=True, kw_only=True):
     files: tuple[str, ...]
     host: str | None = None
     port: int | None = None
+    workers: int | Literal["auto"] | None = None
     data_dir: str | None = None
     worker: int | None = None
     """This process's number among several, None when it is the only one."""
+    in_force: InForce | None = None
+    """What a running server began with, None for one that begins."""
 
 
 class Loaded(Struct, frozen=True, kw_only=True):
@@ -36,6 +55,8 @@ class Loaded(Struct, frozen=True, kw_only=True):
     snapshot: Snapshot
     watched: tuple[str, ...]
     """Every file and folder whose change may matter."""
+    waiting: tuple[str, ...] = ()
+    """Settings of the files that only a restart brings into force; until then the old ones hold."""
 
     @property
     def checked(self) -> Checked:
@@ -44,6 +65,23 @@ class Loaded(Struct, frozen=True, kw_only=True):
     @property
     def server(self) -> Server:
         return self.snapshot.config.server
+
+    @property
+    def findings(self) -> tuple[Diagnostic, ...]:
+        """What is to be told although it can be served."""
+        return (*self.checked.diagnostics, *self.snapshot.warnings, *self._restarts())
+
+    def _restarts(self) -> Iterator[Diagnostic]:
+        config = self.snapshot.config
+        for setting in self.waiting:
+            path = tuple(setting.split("."))
+            yield warning(
+                "OR903",
+                config.positions.get(path) or config.positions.get(path[:1]) or Mark("", 1, 1),
+                f"`{setting}` takes effect at a restart; until then the old value holds",
+                path=path,
+                hint="restart the server, or take the change back",
+            )
 
 
 class RejectedError(ConfigError):
@@ -62,13 +100,14 @@ def load(options: Options) -> Loaded:
     watched = _watched(options, inspected)
     if checked.config is None or formats is None:
         raise RejectedError("the configuration has errors", checked, watched)
+    config, waiting = _with_options(checked.config, options)
     snapshot = compile_snapshot(
-        _with_options(checked.config, options),
+        config,
         formats,
         digest=digest_of(checked.digest, inspected.tables),
         around=Surroundings(env=os.environ.get, read_file=_read_file),
     )
-    return Loaded(inspected=inspected, snapshot=snapshot, watched=watched)
+    return Loaded(inspected=inspected, snapshot=snapshot, watched=watched, waiting=waiting)
 
 
 def _watched(options: Options, inspected: Inspected) -> tuple[str, ...]:
@@ -84,15 +123,25 @@ def _read_file(path: str) -> bytes:
     return Path(path).read_bytes()
 
 
-def _with_options(config: Config, options: Options) -> Config:
-    """The command line, then the environment. Raises ConfigError when that opens the door."""
-    server = config.server
-    if options.host is not None:
-        server = replace(server, host=options.host)
-    if options.port is not None:
-        server = replace(server, port=options.port)
-    if options.data_dir is not None:
-        server = replace(server, data_dir=str(Path(options.data_dir).absolute()))
+def _with_options(config: Config, options: Options) -> tuple[Config, tuple[str, ...]]:
+    """With the command line, then what is in force, then the environment; and what has to wait.
+
+    Raises ConfigError when the result opens the door: of a running server, the door that it has.
+    """
+    given = {
+        "host": options.host,
+        "port": options.port,
+        "workers": options.workers,
+        "data_dir": None if options.data_dir is None else str(Path(options.data_dir).absolute()),
+    }
+    server = replace(
+        config.server, **{name: value for name, value in given.items() if value is not None}
+    )
+    waiting: tuple[str, ...] = ()
+    if options.in_force is not None:
+        held = asdict(options.in_force)
+        waiting = tuple(f"server.{name}" for name in held if getattr(server, name) != held[name])
+        server = replace(server, **held)
     config = apply_environment(replace(config, server=server), os.environ)
     refuse_open_listener(config)
-    return config
+    return config, waiting

@@ -9,8 +9,9 @@ from datetime import datetime
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from omniroute.active.load import Loaded, Options, RejectedError, load
+from omniroute.active.load import InForce, Loaded, Options, RejectedError, load
 from omniroute.active.watch import Stamp, changes, stamp_of
 from omniroute.base.clock import Clock
 from omniroute.config.diagnostics import Diagnostic
@@ -36,6 +37,8 @@ class ReloadStatus(Struct, frozen=True, kw_only=True):
     error: str | None = None
     diagnostics: tuple[Diagnostic, ...] = ()
     """Of the last attempt: its errors when it failed, else its warnings."""
+    waiting: tuple[str, ...] = ()
+    """Settings of the files that need a restart, such as `server.port`."""
 
 
 class Reloader:
@@ -50,7 +53,7 @@ class Reloader:
         clock: Clock,
     ) -> None:
         now = clock.now()
-        self._options = options
+        self._options = replace(options, in_force=options.in_force or InForce.of(first.server))
         self._activate = activate
         self._clock = clock
         self._watched = first.watched
@@ -65,7 +68,8 @@ class Reloader:
             generation=1,
             loaded_at=now,
             attempted_at=now,
-            diagnostics=(*first.checked.diagnostics, *first.snapshot.warnings),
+            diagnostics=first.findings,
+            waiting=first.waiting,
         )
 
     async def reload(self, reason: str) -> ReloadStatus:
@@ -96,8 +100,11 @@ class Reloader:
                 attempted_at=now,
                 succeeded=old.succeeded + 1,
                 failed=old.failed,
-                diagnostics=(*loaded.checked.diagnostics, *loaded.snapshot.warnings),
+                diagnostics=loaded.findings,
+                waiting=loaded.waiting,
             )
+            if loaded.waiting:
+                _log.warning("a restart is needed for %s", ", ".join(loaded.waiting))
             if not same:
                 _log.info("config %s is active (%s)", digest, reason)
             return self.status
@@ -143,4 +150,5 @@ class Reloader:
             failed=old.failed + 1,
             error=str(error),
             diagnostics=diagnostics,
+            waiting=old.waiting,
         )

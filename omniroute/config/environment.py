@@ -29,12 +29,21 @@ def apply_environment(config: Config, env: Mapping[str, str]) -> Config:
 
 
 def refuse_open_listener(config: Config) -> None:
-    """ConfigError when other machines could call without a key.
+    """ConfigError when other machines could call without a key, or manage without a login.
 
-    `check` says the same of the files; this holds it after the command line chose another host.
+    `check` says the same of the files; this holds it for the address that is bound, which the
+    command line may have chosen, or an earlier state of the files.
     """
-    if not is_loopback(config.server.host) and not config.auth.require_api_key:
+    host, auth = config.server.host, config.auth
+    if is_loopback(host):
+        return
+    if not auth.require_api_key:
         raise ConfigError(
-            f"{config.server.host} can be reached from other machines, and no API key is required; "
+            f"{host} can be reached from other machines, and no API key is required; "
             "set `auth.require_api_key: true`, or listen on 127.0.0.1"
+        )
+    if not auth.require_login:
+        raise ConfigError(
+            f"anybody who reaches {host} may use the management API; "
+            "remove `require_login: false`, or listen on 127.0.0.1"
         )

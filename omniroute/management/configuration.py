@@ -28,6 +28,8 @@ class ReloadReport(Struct, frozen=True, kw_only=True, rename="camel"):
     last_attempt_at: Instant
     succeeded: int
     failed: int
+    restart_needed: list[str]
+    """Settings of the files that wait for a restart, such as `server.port`."""
     error: str | None
     diagnostics: list[Diagnostic]
 
@@ -62,6 +64,7 @@ def reload_report(runtime: Runtime) -> ReloadReport:
         last_attempt_at=status.attempted_at.isoformat(),
         succeeded=status.succeeded,
         failed=status.failed,
+        restart_needed=list(status.waiting),
         error=None if status.error is None else redact(status.error, secrets),
         diagnostics=[
             msgspec.structs.replace(item, message=redact(item.message, secrets))

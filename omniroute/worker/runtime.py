@@ -92,7 +92,7 @@ class Runtime:
         store = open_store(config, clock)
         runtime = cls(options, first, store=store, clock=clock)
         await restore_budgets(store, first.snapshot.admission.book, runtime.data_dir, clock.now())
-        for item in (*first.checked.diagnostics, *first.snapshot.warnings):
+        for item in first.findings:
             _log.warning("%s", item)
         if config.reload.watch:
             runtime._supervisor.start(

@@ -19,6 +19,7 @@ ELSEWHERE = {
     "OR181",
     "OR901",
     "OR902",
+    "OR903",
 }  # translation tables and activation, shown by their own tests
 
 # Files beside the example, where an example speaks of them.
