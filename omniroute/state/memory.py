@@ -95,7 +95,7 @@ class MemoryStore:
         self._shelf_path = folder / "kept.msgpack" if folder is not None else None
         self._journal: Journal | None = None
         if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._journal = Journal(folder / "state.journal")
             self._replay(self._journal.read())
             self._journal.rewrite(self._lines())

@@ -42,14 +42,18 @@ def open_store(config: Config, clock: Clock) -> Store:
     return MemoryStore(Path(config.server.data_dir) / FOLDER, clock)
 
 
-def embed_store(config: Config) -> Embedded | None:
+def embed_store(config: Config, *, folder_lock: int | None = None) -> Embedded | None:
     """For the parent of several workers: a server of our own, unless a URL is configured.
 
-    Raises StateError when none can be started.
+    It holds the data folder for as long as it writes there. Raises StateError when none can be
+    started.
     """
     if config.state_url is not None or os.environ.get(STATE_ENV):
         return None
-    embedded = Embedded(Path(config.server.data_dir) / FOLDER)
+    embedded = Embedded(
+        Path(config.server.data_dir) / FOLDER,
+        keep_open=() if folder_lock is None else (folder_lock,),
+    )
     os.environ[STATE_ENV] = embedded.url
     return embedded
 

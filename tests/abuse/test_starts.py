@@ -9,6 +9,6 @@ import pytest
 from tests.abuse.starts import start_and_end
 
 
-@pytest.mark.parametrize("workers", [1])
+@pytest.mark.parametrize("workers", [1, 2])
 def test_a_start_under_fire_answers_and_ends(tmp_path: Path, workers: int) -> None:
     assert start_and_end(tmp_path, workers=workers).broke == ()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import signal
 import socket
+import threading
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final, cast
@@ -25,6 +27,8 @@ from omniroute.worker.runtime import Runtime
 _log = logging.getLogger("omniroute.server")
 
 DRAIN_STEP_S: Final = 0.05
+LAST_S: Final = 7.0
+"""Beyond `server.shutdown_grace`, for what is still to be written."""
 
 
 def run(options: Options, first: Loaded, listener: socket.socket, routes: Sequence[Route]) -> int:
@@ -47,8 +51,24 @@ async def _run(
     _settle_collector()
     _log.info("listening on http://%s:%s (config %s)", host, port, runtime.snapshot.digest)
     await stop.wait()
+    _end_by(runtime.snapshot.config.server.shutdown_grace_s + LAST_S)
     await stop_gracefully(runtime, serving)
     return 0
+
+
+def _end_by(seconds: float) -> None:
+    """End this process then, whatever keeps it: a thread, a disk, a store that hangs.
+
+    What was answered is in the spool by then.
+    """
+
+    def end() -> None:
+        _log.error("not ended after %.0f s: giving up what is left", seconds)
+        os._exit(1)
+
+    last = threading.Timer(seconds, end)
+    last.daemon = True
+    last.start()
 
 
 def _settle_collector() -> None:
