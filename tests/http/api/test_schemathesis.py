@@ -1,0 +1,66 @@
+"""The OpenAPI document against a served gateway: what it says is what is answered."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Generator
+from typing import Any, Final
+
+import msgspec
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, settings
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+from omniroute.http.api.openapi import document
+from omniroute.http.surface import routes
+from tests.running import Served, served
+
+KEY: Final = "omr_root"
+CONFIG: Final = f"""
+version: 1
+auth: {{require_api_key: true}}
+providers:
+  echo: {{preset: echo}}
+keys:
+  root: {{hash: "sha256:{hashlib.sha256(KEY.encode()).hexdigest()}", roles: [admin]}}
+"""
+SCHEMA: Final[Any] = schemathesis.openapi.from_dict(
+    msgspec.json.decode(msgspec.json.encode(document(routes())))
+)
+MANAGEMENT: Final[Any] = SCHEMA.exclude(tag="inference")
+few = settings(max_examples=3, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Generator[Served]:
+    with served(tmp_path_factory.mktemp("described"), CONFIG) as gateway:
+        yield gateway
+        assert gateway.process.poll() is None
+        assert "Traceback" not in gateway.log.read_text()
+
+
+class AdminKey:
+    """Sent where the checks can take it away again."""
+
+    def get(self, case: Any, context: Any) -> str:
+        return f"Bearer {KEY}"
+
+    def set(self, case: Any, data: str, context: Any) -> None:
+        case.headers["Authorization"] = data
+
+
+@MANAGEMENT.parametrize()
+@MANAGEMENT.auth(AdminKey)
+@few
+def test_management_answers_as_described(gateway: Served, case: Any) -> None:
+    # Of a change there are rules that no schema can tell: between fields, and of the whole file.
+    beyond: list[Any] = [positive_data_acceptance] if case.operation.body else []
+    case.call_and_validate(base_url=gateway.url, excluded_checks=beyond)
+
+
+@MANAGEMENT.parametrize()
+@settings(few, phases=[Phase.generate])
+def test_without_a_key_nothing_is_told(gateway: Served, case: Any) -> None:
+    reply = case.call_and_validate(base_url=gateway.url)
+    assert reply.status_code >= 400 or not case.operation.definition.raw["security"]
