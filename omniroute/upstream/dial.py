@@ -7,7 +7,9 @@ import os
 import ssl
 from base64 import b64encode
 from collections.abc import Callable
-from typing import Final, TypeVar, cast
+from typing import TypeVar, cast
+
+from socksio import ProtocolError, socks5
 
 from omniroute.config.model import Tls
 from omniroute.errors import UpstreamConnectError
@@ -19,15 +21,6 @@ from omniroute.upstream.proxy import Proxy, parse_proxy
 from omniroute.upstream.tls import build_context
 
 _P = TypeVar("_P", bound=asyncio.BaseProtocol)
-
-_SOCKS_FAILURES: Final = {
-    1: "failed",
-    2: "does not allow it",
-    3: "says the network is unreachable",
-    4: "says the host is unreachable",
-    5: "says the connection was refused",
-    6: "says it took too long",
-}
 
 
 class Dialer:
@@ -205,27 +198,41 @@ async def _socks5(
     reader: asyncio.StreamReader, transport: asyncio.Transport, proxy: Proxy, origin: Origin
 ) -> None:
     """RFC 1928 and 1929; the name goes to the proxy, which resolves it."""
-    method = 2 if proxy.username else 0
-    transport.write(bytes((5, 1, method)))
-    if await reader.readexactly(2) != bytes((5, method)):
+    method = socks5.SOCKS5AuthMethod.NO_AUTH_REQUIRED
+    if proxy.username:
+        method = socks5.SOCKS5AuthMethod.USERNAME_PASSWORD
+    transport.write(socks5.SOCKS5AuthMethodsRequest([method]).dumps())
+    try:
+        chosen = socks5.SOCKS5AuthReply.loads(await reader.readexactly(2)).method
+    except ProtocolError:
+        raise UpstreamConnectError(f"the {proxy} does not speak SOCKS5") from None
+    if chosen != method:
         raise UpstreamConnectError(f"the {proxy} wants another way to authenticate")
-    if method == 2:
+    if method == socks5.SOCKS5AuthMethod.USERNAME_PASSWORD:
         name, word = proxy.username.encode(), proxy.password.reveal().encode()
         if len(name) > 255 or len(word) > 255:
             raise UpstreamConnectError(f"the {proxy} takes no credentials as long as these")
-        transport.write(bytes((1, len(name))) + name + bytes((len(word),)) + word)
-        if (await reader.readexactly(2))[1] != 0:
+        transport.write(socks5.SOCKS5UsernamePasswordRequest(name, word).dumps())
+        answer = await reader.readexactly(2)
+        if not socks5.SOCKS5UsernamePasswordReply.loads(answer).success:
             raise UpstreamConnectError(f"the {proxy} does not accept the credentials")
-    literal = literal_address(origin.host)
-    if literal is None:
-        name = origin.host.encode("ascii")
-        target = bytes((3, len(name))) + name
-    else:
-        target = bytes((1 if literal.version == 4 else 4,)) + literal.packed
-    transport.write(b"\x05\x01\x00" + target + origin.port.to_bytes(2, "big"))
-    version, reply, _, kind = await reader.readexactly(4)
-    if version != 5 or reply != 0:
-        said = _SOCKS_FAILURES.get(reply, "refused")
-        raise UpstreamConnectError(f"the {proxy} could not connect to {origin}: it {said}")
-    size = {1: 4, 4: 16}.get(kind) or (await reader.readexactly(1))[0]
-    await reader.readexactly(size + 2)
+    target = (str(literal_address(origin.host) or origin.host), origin.port)
+    connect = socks5.SOCKS5Command.CONNECT
+    transport.write(socks5.SOCKS5CommandRequest.from_address(connect, target).dumps())
+    # Whole replies are not asked of a proxy that refuses: some end theirs behind the code.
+    head = await reader.readexactly(4)
+    if head[1] != 0:
+        said = _socks_refusal(head[1:2])
+        raise UpstreamConnectError(f"the {proxy} could not connect to {origin}: {said}")
+    size = {1: 4, 4: 16}.get(head[3]) or (await reader.readexactly(1))[0]
+    try:
+        socks5.SOCKS5Reply.loads(head + await reader.readexactly(size + 2))
+    except ProtocolError:
+        raise UpstreamConnectError(f"the {proxy} does not speak SOCKS5") from None
+
+
+def _socks_refusal(code: bytes) -> str:
+    try:
+        return socks5.SOCKS5ReplyCode(code).name.lower().replace("_", " ")
+    except ValueError:
+        return "refused"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +15,12 @@ import trustme
 
 from omniroute.base.secret import Secret
 from omniroute.config.model import Tls
-from omniroute.errors import BlockedAddressError, UpstreamConnectError, UpstreamError
+from omniroute.errors import (
+    BlockedAddressError,
+    UpstreamConnectError,
+    UpstreamCutError,
+    UpstreamError,
+)
 from omniroute.upstream.client import Bounds, UpstreamRequest
 from omniroute.upstream.options import TransportOptions
 from omniroute.upstream.pool import TransportPool
@@ -230,6 +236,53 @@ async def test_what_a_socks_proxy_cannot_reach_is_a_connect_error(pool: Transpor
         options = through(options, f"socks5h://{CREDENTIALS}@127.0.0.1:{seen.port}")
         with pytest.raises(UpstreamConnectError):
             await fetch(pool, options, f"http://models.example:{gone.port}/")
+
+
+@pytest.mark.parametrize(
+    ("user", "answers", "message"),
+    [
+        pytest.param("", b"HT", "does not speak SOCKS5", id="another-protocol"),
+        pytest.param("", b"\x05\xff", "another way to authenticate", id="no-method"),
+        pytest.param("u:p@", b"\x05\x00", "another way to authenticate", id="no-credentials"),
+        pytest.param("u:p@", b"\x05\x02\x01\x01", "not accept the credentials", id="wrong-word"),
+        pytest.param("", b"\x05\x00\x05\x05\x00\x00", ": connection refused", id="refused"),
+        pytest.param("", b"\x05\x00\x05\x63\x00\x00", ": refused", id="unknown-code"),
+        pytest.param("", b"\x05\x00\x04" + bytes(9), "does not speak SOCKS5", id="socks4"),
+        pytest.param("", b"\x05\x00\x05\x00", "broke off", id="cut"),
+    ],
+)
+async def test_what_a_socks_proxy_may_say_instead(
+    pool: TransportPool, user: str, answers: bytes, message: str
+) -> None:
+    async with saying(answers) as port:
+        options = through(TransportOptions(), f"socks5://{user}127.0.0.1:{port}")
+        with pytest.raises(UpstreamConnectError, match=message):
+            await fetch(pool, options, "http://models.example/")
+
+
+async def test_a_socks_proxy_may_name_the_address_it_uses(pool: TransportPool) -> None:
+    bound = b"\x03" + bytes([200]) + b"n" * 200 + b"\x00\x50"
+    async with saying(b"\x05\x00\x05\x00\x00" + bound) as port:
+        options = through(TransportOptions(), f"socks5://127.0.0.1:{port}")
+        # The tunnel stands; it is the target that closed without a word.
+        with pytest.raises(UpstreamCutError, match="before an answer"):
+            await fetch(pool, options, "http://models.example/")
+
+
+@asynccontextmanager
+async def saying(answers: bytes) -> AsyncGenerator[int]:
+    """The port of a server that says this to anybody, and no more."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(answers)
+        writer.write_eof()
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
 
 
 async def test_an_unusable_proxy_url_fails_when_it_is_used(
