@@ -33,10 +33,11 @@ class Disk:
         return Path(path).exists()
 
 
-def write_atomic(path: str, data: bytes) -> None:
+def write_atomic(path: str, data: bytes, *, mode: int = 0o644) -> None:
     """Replace a file so that a reader sees the old or the new content, and a crash loses neither.
 
-    The mode is kept; a symbolic link stays one, and the file behind it is replaced.
+    The mode is kept, `mode` is a new file's; a symbolic link stays one, and the file behind it is
+    replaced.
     """
     target = Path(path).resolve()
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
@@ -49,7 +50,7 @@ def write_atomic(path: str, data: bytes) -> None:
         if target.exists():
             temporary.chmod(target.stat().st_mode & 0o7777)
         else:
-            temporary.chmod(0o644)
+            temporary.chmod(mode)
         temporary.replace(target)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):

@@ -27,12 +27,15 @@ class Inspected(Struct, frozen=True, kw_only=True):
     tables: Mapping[str, str]
 
 
-def inspect(files: tuple[str, ...], reader: Reader) -> Inspected:
-    """Check `files` and the tables beside the first of them. Blocks.
+def inspect(
+    files: tuple[str, ...], reader: Reader, *, tables: Mapping[str, str] | None = None
+) -> Inspected:
+    """Check `files` and `tables`, or else the tables beside the first of the files. Blocks.
 
     Raises ConfigError when a table cannot be read.
     """
-    tables = read_tables(*((user_folder(files),) if files else ()))
+    if tables is None:
+        tables = read_tables(*((user_folder(files),) if files else ()))
     formats, problems = _compile(tuple(tables.items()))
     checked = check(
         files,

@@ -12,8 +12,9 @@ from msgspec.structs import asdict, replace
 
 from omniroute.active.disk import Disk
 from omniroute.active.inspect import Inspected, inspect
+from omniroute.active.lastgood import BundleReader, find_good
 from omniroute.active.snapshot import Snapshot, Surroundings, compile_snapshot, digest_of
-from omniroute.active.tables import user_folder
+from omniroute.active.tables import read_tables, user_folder
 from omniroute.config.check import Checked
 from omniroute.config.diagnostics import Diagnostic, warning
 from omniroute.config.environment import apply_environment, refuse_open_listener
@@ -57,6 +58,8 @@ class Loaded(Struct, frozen=True, kw_only=True):
     """Every file and folder whose change may matter."""
     waiting: tuple[str, ...] = ()
     """Settings of the files that only a restart brings into force; until then the old ones hold."""
+    refused: ConfigError | None = None
+    """Why the files cannot be served, where this is the last good configuration instead."""
 
     @property
     def checked(self) -> Checked:
@@ -68,7 +71,9 @@ class Loaded(Struct, frozen=True, kw_only=True):
 
     @property
     def findings(self) -> tuple[Diagnostic, ...]:
-        """What is to be told although it can be served."""
+        """What is to be told although it can be served; of the files, where this is not them."""
+        if self.refused is not None:
+            return tuple(item for item in self.refused.diagnostics if isinstance(item, Diagnostic))
         return (*self.checked.diagnostics, *self.snapshot.warnings, *self._restarts())
 
     def _restarts(self) -> Iterator[Diagnostic]:
@@ -95,7 +100,37 @@ class RejectedError(ConfigError):
 
 def load(options: Options) -> Loaded:
     """Read, check and compile. Raises RejectedError. Blocks: off the loop while serving."""
-    inspected = inspect(options.files, Disk())
+    return _compile(options, inspect(options.files, Disk()))
+
+
+def load_or_last_good(options: Options) -> Loaded:
+    """As `load`; where the files cannot be served, what was kept of them when they could.
+
+    It is looked for in the data folder in force, else the command line's, else the default one
+    beside the first file. Raises the files' ConfigError when there is none, or it is none any more.
+    """
+    try:
+        return load(options)
+    except ConfigError as error:
+        folder = Path(options.files[0]).parent / Server().data_dir
+        if options.in_force is not None:
+            folder = Path(options.in_force.data_dir)
+        elif options.data_dir is not None:
+            folder = Path(options.data_dir)
+        bundle = find_good(folder, options.files)
+        if bundle is None:
+            raise
+        try:
+            tables = {**read_tables(), **bundle.tables}
+            kept = _compile(options, inspect(options.files, BundleReader(bundle), tables=tables))
+        except ConfigError:
+            raise error from None
+        watched = error.watched if isinstance(error, RejectedError) else ()
+        return replace(kept, refused=error, watched=tuple(dict.fromkeys((*kept.watched, *watched))))
+
+
+def _compile(options: Options, inspected: Inspected) -> Loaded:
+    """Raises RejectedError, and ConfigError for what opens the door."""
     checked, formats = inspected.checked, inspected.formats
     watched = _watched(options, inspected)
     if checked.config is None or formats is None:

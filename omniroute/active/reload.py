@@ -6,11 +6,13 @@ import asyncio
 import logging
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from omniroute.active.lastgood import keep_good
 from omniroute.active.load import InForce, Loaded, Options, RejectedError, load
 from omniroute.active.watch import Stamp, changes, stamp_of
 from omniroute.base.clock import Clock
@@ -63,11 +65,13 @@ class Reloader:
         self._lock = asyncio.Lock()
         self._stop = asyncio.Event()
         self.status = ReloadStatus(
-            ok=True,
+            ok=first.refused is None,
             digest=first.snapshot.digest,
             generation=1,
             loaded_at=now,
             attempted_at=now,
+            failed=0 if first.refused is None else 1,
+            error=None if first.refused is None else str(first.refused),
             diagnostics=first.findings,
             waiting=first.waiting,
         )
@@ -106,8 +110,16 @@ class Reloader:
             if loaded.waiting:
                 _log.warning("a restart is needed for %s", ", ".join(loaded.waiting))
             if not same:
+                await asyncio.to_thread(self.keep, loaded)
                 _log.info("config %s is active (%s)", digest, reason)
             return self.status
+
+    def keep(self, loaded: Loaded) -> None:
+        """Remember a good configuration for a start that meets a broken one. Blocks."""
+        try:
+            keep_good(Path(loaded.server.data_dir), self._options.files, loaded.inspected)
+        except OSError as error:
+            _log.warning("the last good configuration cannot be kept: %s", error.strerror or error)
 
     async def watch(self, *, debounce_s: float) -> None:
         """Reload after every change of the files that took part, until cancelled."""

@@ -13,10 +13,10 @@ from typing import Literal
 import click
 from msgspec.structs import replace
 
-from omniroute.active.load import InForce, Loaded, Options, RejectedError, load
+from omniroute.active.load import InForce, Loaded, Options, RejectedError, load, load_or_last_good
 from omniroute.base.log import set_up_logging
 from omniroute.base.tether import end_with_parent
-from omniroute.cli.options import config_files, config_option, rejected, show_findings
+from omniroute.cli.options import DEFAULT_FILE, config_files, config_option, rejected, show_findings
 from omniroute.errors import ConfigError, UsageError
 from omniroute.http.edge import server
 from omniroute.http.edge.workers import read_seat, run_workers
@@ -36,6 +36,11 @@ from omniroute.worker.stores import embed_store
     help="Folder for the ledger and the spool; wins over server.data_dir.",
 )
 @click.option(
+    "--strict",
+    is_flag=True,
+    help="Refuse to start on broken files, where the last good configuration would be served.",
+)
+@click.option(
     "--log-format", type=click.Choice(["console", "json"]), default="console", show_default=True
 )
 @click.option(
@@ -52,6 +57,8 @@ def serve(
     data_dir: str | None,
     log_format: str,
     log_level: str,
+    *,
+    strict: bool,
 ) -> None:
     """Serve the gateway; reloads by itself when the configuration changes.
 
@@ -64,7 +71,8 @@ def serve(
     os.umask(0o077)  # whatever is written is its owner's alone, in the folders of others too
     set_up_logging(level=log_level, json_lines=log_format == "json")
     options = Options(
-        files=config_files(tuple(config)),
+        # A worker starts all the same: its parent serves, whatever became of the files.
+        files=config_files(tuple(config)) if seat is None else tuple(config) or (DEFAULT_FILE,),
         host=host,
         port=port,
         workers=_worker_option(workers),
@@ -72,11 +80,7 @@ def serve(
         worker=None if seat is None else seat.number,
         in_force=None if seat is None else seat.in_force,
     )
-    try:
-        first = load(options)
-    except RejectedError as error:
-        show_findings(error.checked)
-        raise rejected(error.checked) from error
+    first = _load(options, strict=strict and seat is None)
     if seat is not None:
         listener = _listen(first.server.host, seat.port, shared=True)
         sys.exit(server.run(options, first, listener, routes()))
@@ -88,6 +92,18 @@ def serve(
     sys.exit(_run_parent(options, first, listener, count=count, lock=lock))
 
 
+def _load(options: Options, *, strict: bool) -> Loaded:
+    """What the files say, else, unless `strict`, what they said when they could last be served."""
+    try:
+        first = load(options) if strict else load_or_last_good(options)
+    except RejectedError as error:
+        show_findings(error.checked)
+        raise rejected(error.checked) from error
+    if isinstance(first.refused, RejectedError) and options.worker is None:
+        show_findings(first.refused.checked)
+    return first
+
+
 def _run_parent(
     options: Options, first: Loaded, listener: socket.socket, *, count: int, lock: int
 ) -> int:
@@ -95,9 +111,10 @@ def _run_parent(
 
     def latest_grace_s() -> float:
         try:
-            return load(replace(options, in_force=in_force)).server.shutdown_grace_s
+            latest = load_or_last_good(replace(options, in_force=in_force))
         except ConfigError:
-            return first.server.shutdown_grace_s
+            latest = first
+        return latest.server.shutdown_grace_s
 
     embedded = embed_store(first.snapshot.config, folder_lock=lock)
     try:

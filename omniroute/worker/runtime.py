@@ -92,6 +92,14 @@ class Runtime:
         store = open_store(config, clock)
         runtime = cls(options, first, store=store, clock=clock)
         await restore_budgets(store, first.snapshot.admission.book, runtime.data_dir, clock.now())
+        if first.refused is None:
+            await asyncio.to_thread(runtime.reloader.keep, first)
+        else:
+            _log.error(
+                "SERVING THE LAST GOOD CONFIGURATION %s, as the files cannot be served: %s",
+                first.snapshot.digest,
+                first.refused,
+            )
         for item in first.findings:
             _log.warning("%s", item)
         if config.reload.watch:
