@@ -83,7 +83,7 @@ async def running(
     listener = socket.create_server(("127.0.0.1", 0))
     runtime = await Runtime.open(options, load(options))
     gateway = Gateway(runtime, folder, f"http://127.0.0.1:{listener.getsockname()[1]}")
-    running_server = await server.start(runtime, listener, routes())
+    running_server = await server.start(runtime, listener, routes)
     try:
         yield gateway
     finally:

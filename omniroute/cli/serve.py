@@ -83,12 +83,12 @@ def serve(
     first = _load(options, strict=strict and seat is None)
     if seat is not None:
         listener = _listen(first.server.host, seat.port, shared=True)
-        sys.exit(server.run(options, first, listener, routes()))
+        sys.exit(server.run(options, first, listener, routes))
     lock = hold_folder(Path(first.server.data_dir))
     count = _worker_count(first.server.workers)
     listener = _listen(first.server.host, first.server.port, shared=count > 1)
     if count == 1:
-        sys.exit(server.run(options, first, listener, routes()))
+        sys.exit(server.run(options, first, listener, routes))
     sys.exit(_run_parent(options, first, listener, count=count, lock=lock))
 
 

@@ -37,10 +37,6 @@ from omniroute.translation.values import Usage
 
 MAX_DEGRADED: Final = 8
 """Each degradation lifts one budget; more are a circle."""
-CREDENTIALS: Final = frozenset(
-    {"authorization", "proxy-authorization", "cookie", "x-api-key", "x-goog-api-key"}
-)
-"""Headers that no expression sees."""
 
 Reserving = Generator[Claim, Shortage | None, Routed | Refuse]
 
@@ -160,7 +156,7 @@ def _facts(world: World, inquiry: Inquiry, resolved: Resolved) -> RequestFacts:
         requested=resolved.requested,
         stream=inquiry.stream,
         kind=inquiry.kind,
-        headers=_shown(inquiry.headers) if seen else {},
+        headers=_shown(inquiry.headers, world.hidden) if seen else {},
         input_tokens_estimate=inquiry.count_tokens() if counts else 0,
         max_output_tokens=inquiry.max_output_tokens,
     )
@@ -179,12 +175,12 @@ def _asks_for_tokens(world: World, inquiry: Inquiry, resolved: Resolved) -> bool
     return any(one.window is not None and size > one.window for one in node.candidates)
 
 
-def _shown(headers: Mapping[str, str]) -> dict[str, str]:
+def _shown(headers: Mapping[str, str], hidden: frozenset[str]) -> dict[str, str]:
     """The headers that expressions may read, by lower-case name: none that carries a credential."""
     found: dict[str, str] = {}
     for name, value in headers.items():
         lower = name.lower()
-        if lower not in CREDENTIALS:
+        if lower not in hidden:
             found.setdefault(lower, value)
     return found
 

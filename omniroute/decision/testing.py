@@ -25,6 +25,7 @@ from omniroute.routing.index import compile_index
 from omniroute.routing.live import LiveState
 from omniroute.routing.values import Branch, Leaf
 from omniroute.translation.hub import hub_field
+from omniroute.translation.values import DEFAULT_FORMAT
 
 
 class Given(Struct, frozen=True, kw_only=True):
@@ -38,7 +39,7 @@ class Given(Struct, frozen=True, kw_only=True):
     session: str | None = None
     tools: bool = False
     vision: bool = False
-    format: str = "openai-chat"
+    format: str = DEFAULT_FORMAT
     path: str = "/v1/chat/completions"
     kind: ModelKind = "chat"
     stream: bool = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from random import Random
+from typing import Final
 
 from msgspec import Struct
 
@@ -14,6 +15,12 @@ from omniroute.routing.index import ModelIndex
 from omniroute.routing.plan import Plan
 from omniroute.routing.values import Resolved
 from omniroute.routing.view import LiveView
+from omniroute.translation.values import DEFAULT_FORMAT
+
+CREDENTIALS: Final = frozenset(
+    {"authorization", "proxy-authorization", "cookie", "x-api-key", "x-goog-api-key"}
+)
+"""Headers that no expression sees; a server adds those of its formats' clients."""
 
 
 class World(Struct, frozen=True, kw_only=True):
@@ -24,6 +31,8 @@ class World(Struct, frozen=True, kw_only=True):
     live: LiveView
     """Breakers, latencies, sessions and turns, as routing sees them."""
     rng: Random
+    hidden: frozenset[str] = CREDENTIALS
+    """Headers, in lower case, that no expression sees."""
 
 
 class Inquiry(Struct, frozen=True, kw_only=True):
@@ -36,7 +45,7 @@ class Inquiry(Struct, frozen=True, kw_only=True):
     """Where the path is bound to one."""
     ip: str = "127.0.0.1"
     path: str = "/v1/chat/completions"
-    format: str = "openai-chat"
+    format: str = DEFAULT_FORMAT
     kind: ModelKind = "chat"
     stream: bool = False
     headers: Mapping[str, str] = {}

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from omniroute.catalog.tokens import estimate_request
 from omniroute.decision.values import World
-from omniroute.errors import TranslationError, UpstreamError
+from omniroute.errors import RequestError, TranslationError, UpstreamError
 from omniroute.gateway.attempt import Ask, request_of
 from omniroute.gateway.fallback import ask_of
 from omniroute.gateway.reserve import reserve
@@ -37,6 +37,10 @@ async def count(request: Request, world: World) -> Counted:
     recorded and no limit is used up: counting is free at every provider.
     """
     admitted = admit(request, world, await understand(request))
+    try:
+        request.snapshot.formats.client(request.inbound.format).check_counted(request.full)
+    except TranslationError as error:
+        raise RequestError("invalid_request", error.message, param=error.param) from None
     routed, attempts = await reserve(request, world, admitted, None)
     attempts.close(request.now_s())
     candidate = next(iter(routed.plan.candidates), None)

@@ -92,7 +92,7 @@ async def _open(request: Request, begun: Begun, won: Won, opener: Opener) -> Sin
         headers[PROGRESS_HEADER] = "enabled"
     sink: Sink = _Counted(await opener(200, headers, content_type), request.record)
     if watched:
-        sink = ProgressSink(sink, stream, format=inbound.format, elapsed_ms=request.elapsed_ms)
+        sink = ProgressSink(sink, stream, client=client, elapsed_ms=request.elapsed_ms)
     return sink
 
 

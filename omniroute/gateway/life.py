@@ -24,7 +24,7 @@ from omniroute.answers.cache import CachedAnswers
 from omniroute.answers.continued import keep
 from omniroute.answers.idempotency import Repeats
 from omniroute.answers.semantic import SemanticIndex
-from omniroute.decision.values import Admitted, World
+from omniroute.decision.values import CREDENTIALS, Admitted, World
 from omniroute.errors import RequestError
 from omniroute.gateway.attempt import Answered
 from omniroute.gateway.counting import Counted, count
@@ -89,6 +89,7 @@ class Pipeline:
                 index=snapshot.index,
                 live=services.live,
                 rng=services.rng,
+                hidden=CREDENTIALS.union(snapshot.formats.key_places.headers),
             )
         return kept
 

@@ -2,39 +2,23 @@
 
 A progress event goes between two events of the client's own format, at most once a second, never
 before the first of them and never after the last. SDKs do not skip events that they do not know, so
-its data is at the same time an empty piece of the client's format: a chunk without choices, an
-event of an unknown type. Google's SDK reads anything but a `data:` line as broken JSON; its clients
-get the data without the event's name.
+its data is at the same time an empty piece of the client's format, as its table says
+(`client.progress`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final
-
-import orjson
+from collections.abc import Callable
+from typing import Final
 
 from omniroute.request.inbound import Inbound, Sink
-from omniroute.translation.values import Stream
+from omniroute.translation.values import ClientFormat, Stream
 
 HEADER: Final = "X-OmniRoute-Progress"
 _ASKED: Final = HEADER.lower()
 INTERVAL_MS: Final = 1000.0
 _ENDS: Final = (b"\n\n", b"\r\n\r\n", b"\r\r")
 """How an event of an SSE stream ends."""
-
-NAMELESS: Final = frozenset({"gemini"})
-EMPTY: Final[Mapping[str, Mapping[str, Any]]] = {
-    "openai-chat": {
-        "id": "",
-        "object": "chat.completion.chunk",
-        "created": 0,
-        "model": "",
-        "choices": [],
-    },
-    "gemini": {"candidates": []},
-}
-"""What makes an event harmless to a format's SDK; for the others an unknown type is enough."""
 
 
 def wants_progress(inbound: Inbound, content_type: str) -> bool:
@@ -47,11 +31,11 @@ class ProgressSink:
     """A sink that puts a progress event before what it is given, when one is due."""
 
     def __init__(
-        self, sink: Sink, stream: Stream, *, format: str, elapsed_ms: Callable[[], float]
+        self, sink: Sink, stream: Stream, *, client: ClientFormat, elapsed_ms: Callable[[], float]
     ) -> None:
         self._sink = sink
         self._stream = stream
-        self._format = format
+        self._client = client
         self._elapsed_ms = elapsed_ms
         self._tail = b""
         self._next_ms = 0.0
@@ -75,22 +59,10 @@ class ProgressSink:
         if elapsed_ms < self._next_ms:
             return b""
         self._next_ms = elapsed_ms + INTERVAL_MS
-        return encode(
-            self._format,
-            elapsed_ms=elapsed_ms,
-            chunks=stream.chunks,
-            tokens=max(stream.usage.output or 0, stream.chunks),
+        return self._client.progress(
+            {
+                "elapsedMs": round(elapsed_ms),
+                "chunks": stream.chunks,
+                "tokens": max(stream.usage.output or 0, stream.chunks),
+            }
         )
-
-
-def encode(format: str, *, elapsed_ms: float, chunks: int, tokens: int) -> bytes:
-    """One progress event as a client of `format` can bear it."""
-    data = {
-        "type": "progress",
-        **EMPTY.get(format, {}),
-        "elapsedMs": round(elapsed_ms),
-        "chunks": chunks,
-        "tokens": tokens,
-    }
-    name = b"" if format in NAMELESS else b"event: progress\n"
-    return name + b"data: " + orjson.dumps(data) + b"\n\n"

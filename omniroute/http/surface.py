@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from omniroute.http.api import (
     cache,
     config,
@@ -16,28 +18,30 @@ from omniroute.http.api import (
 )
 from omniroute.http.api.openapi import described
 from omniroute.http.edge.routes import Route
-from omniroute.http.inference import counting, gemini, generate, models, ollama, responses
+from omniroute.http.inference.paths import routes_of, without
+from omniroute.translation.values import Formats
+
+_log = logging.getLogger("omniroute.http")
 
 
-def routes() -> tuple[Route, ...]:
-    """The whole table, the document that describes it included."""
-    return described(
-        (
-            *generate.ROUTES,
-            *counting.ROUTES,
-            *gemini.ROUTES,
-            *ollama.ROUTES,
-            *models.ROUTES,
-            *responses.ROUTES,
-            *health.ROUTES,
-            *config.ROUTES,
-            *resilience.ROUTES,
-            *rate_limits.ROUTES,
-            *sessions.ROUTES,
-            *models_availability.ROUTES,
-            *policies.ROUTES,
-            *usage_budget.ROUTES,
-            *cache.ROUTES,
-            *metrics.ROUTES,
-        )
+def routes(formats: Formats) -> tuple[Route, ...]:
+    """The whole table: where the formats' clients ask, the gateway's own paths, their description.
+
+    Where a table wants one of the gateway's own paths, that stays the gateway's.
+    """
+    own = (
+        *health.ROUTES,
+        *config.ROUTES,
+        *resilience.ROUTES,
+        *rate_limits.ROUTES,
+        *sessions.ROUTES,
+        *models_availability.ROUTES,
+        *policies.ROUTES,
+        *usage_budget.ROUTES,
+        *cache.ROUTES,
+        *metrics.ROUTES,
     )
+    served, lost = without(routes_of(formats), own)
+    for route in lost:
+        _log.warning("%s %s stays the gateway's own", route.method, route.path)
+    return described((*served, *own))

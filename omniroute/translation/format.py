@@ -10,10 +10,12 @@ from msgspec import Struct
 from omniroute.config.diagnostics import Diagnostic
 from omniroute.errors import TranslationError
 from omniroute.translation import runtime
+from omniroute.translation.clients import client_problems, endpoints_of
 from omniroute.translation.failures import KINDS
 from omniroute.translation.hub import present
 from omniroute.translation.table import Table, describe
 from omniroute.translation.template import Converter, Path, Problem, TemplateCompiler
+from omniroute.translation.values import Endpoint
 from omniroute.wire.framing import FRAMINGS, Framing
 
 Frames = tuple[Converter, ...]
@@ -66,6 +68,7 @@ class Format(Struct, frozen=True, kw_only=True):
 
     name: str
     table: Table
+    endpoints: tuple[Endpoint, ...]
     framing: Framing
     functions: Mapping[str, Converter]
     writers: Writers
@@ -124,6 +127,7 @@ class _Build:
         self.compiler.collect_names(dict(table.sections))
         self.problems: list[Problem] = self.compiler.problems
         self.frames: dict[Path, list[str]] = {}
+        self.endpoints: tuple[Endpoint, ...] = ()
 
     def add(self, path: Path, template: Any, name: str | None = None) -> str:
         name = name or ".".join(str(step) for step in path)
@@ -166,6 +170,7 @@ class _Build:
         for key in ("items", "output", "keep", "whole"):
             if (template := table.section("continuing", key)) is not None:
                 self.add(("continuing", key), template)
+        self._write_client()
         self._check_kinds()
 
     def _answer_facts(self) -> dict[str, Any]:
@@ -244,6 +249,15 @@ class _Build:
                 template = {"$when": extra[key], "$then": {"$lit": True}}
                 self.add(("passthrough", "extra", key), template)
 
+    def _write_client(self) -> None:
+        for name, template in self.table.mapping("client", "answers").items():
+            self.add(("client", "answers", name), template)
+        for section in ("count", "details"):
+            if (template := self.table.section("client", section, "of")) is not None:
+                self.add(("client", section, "of"), template)
+        self.endpoints, problems = endpoints_of(self.table)
+        self.problems += [*problems, *client_problems(self.table)]
+
     def _check_kinds(self) -> None:
         for section in ("kinds", "messages"):
             for word, kind in self.table.mapping("errors", section).items():
@@ -285,6 +299,7 @@ class _Build:
         return Format(
             name=table.name,
             table=table,
+            endpoints=self.endpoints,
             framing=FRAMINGS[table.sections["framing"]],
             functions=functions,
             writers=writers,

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from hashlib import blake2b
 from typing import Any, Final
 
 import orjson
@@ -342,7 +342,7 @@ def short_id(value: Any, limit: Any) -> Any:
     """An id that is at most `limit` characters long; the same id always becomes the same one."""
     if type(value) is not str or type(limit) is not int or len(value) <= limit:
         return value
-    digest = blake2b(value.encode(errors="replace"), digest_size=8).hexdigest()
+    digest = hashlib.blake2b(value.encode(errors="replace"), digest_size=8).hexdigest()
     return f"{value[: max(0, limit - 17)]}_{digest}"[-limit:]
 
 
@@ -350,7 +350,7 @@ def plain_id(value: Any) -> Any:
     """An id of letters, digits, `_` and `-` alone; another one becomes one, always the same."""
     if type(value) is not str or _PLAIN.fullmatch(value):
         return value
-    digest = blake2b(value.encode(errors="replace"), digest_size=8).hexdigest()
+    digest = hashlib.blake2b(value.encode(errors="replace"), digest_size=8).hexdigest()
     return f"{_NOT_PLAIN.sub('_', value)[:47]}_{digest}"
 
 
@@ -363,7 +363,7 @@ def made_id(prefix: Any, *values: Any) -> str:
 @lru_cache(maxsize=1024)
 def _digest(text: str) -> str:
     """Kept, as each piece of a streamed block says the block's id again."""
-    return blake2b(text.encode(errors="replace"), digest_size=16).hexdigest()
+    return hashlib.blake2b(text.encode(errors="replace"), digest_size=16).hexdigest()
 
 
 def iso_time(seconds: Any) -> Any:
@@ -377,6 +377,11 @@ def iso_time(seconds: Any) -> Any:
 def _iso_time(seconds: float) -> str:
     """Kept, as some formats say the time of an answer in each of its frames."""
     return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+
+
+def sha256(text: Any) -> Any:
+    """The SHA-256 digest of a text, in hexadecimal."""
+    return hashlib.sha256(text.encode()).hexdigest() if type(text) is str else None
 
 
 def is_blank(text: Any) -> bool:
@@ -522,6 +527,7 @@ FUNCTIONS: Final[Mapping[str, Function]] = {
     "requires_all": requires_all,
     "schema_subset": schema_subset,
     "seal": seal,
+    "sha256": sha256,
     "short_id": short_id,
     "skip_while": skip_while,
     "sniff": sniff,

@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from math import isfinite
 from types import NoneType
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from omniroute.config.diagnostics import Diagnostic, sort_diagnostics
 from omniroute.errors import TableError, TranslationError
 from omniroute.expr.functions import type_name
+from omniroute.translation.clients import key_places
 from omniroute.translation.continuing import continuing_of
 from omniroute.translation.counting import TableCounter
 from omniroute.translation.embedding import TableEmbedder
 from omniroute.translation.format import Format, compile_table
-from omniroute.translation.pair import FormatPair, run
+from omniroute.translation.pair import FormatPair, run, run_object
 from omniroute.translation.question import question
+from omniroute.translation.serving import Envelopes, collisions
 from omniroute.translation.stream import error_node
-from omniroute.translation.table import read_table
+from omniroute.translation.table import describe, read_table
+from omniroute.translation.template import Problem
 from omniroute.translation.values import (
     About,
     ClientFormat,
     Continuing,
     Counter,
     Embedder,
+    Endpoint,
     Facts,
     Failure,
     Formats,
+    KeyPlaces,
     Pair,
     Question,
 )
@@ -38,6 +43,8 @@ _FACT_TYPES: Mapping[str, tuple[str, frozenset[type]]] = {
     "stream": ("boolean", frozenset({bool, NoneType})),
     "max_output_tokens": ("number", frozenset({int, float, NoneType})),
 }
+
+_UNKNOWN_MODEL: Final = 'the model "{model}" does not exist'
 
 
 def load_formats(tables: Mapping[str, str]) -> Formats:
@@ -55,10 +62,23 @@ def load_formats(tables: Mapping[str, str]) -> Formats:
             found += diagnostics
             if compiled is not None:
                 formats[compiled.name] = compiled
+    found += _collisions(formats)
     if found:
         ordered = sort_diagnostics(found)
         raise TableError("\n".join(str(item) for item in ordered), ordered)
     return FormatSet(formats)
+
+
+def _collisions(formats: Mapping[str, Format]) -> Iterator[Diagnostic]:
+    endpoints = [endpoint for format in formats.values() for endpoint in format.endpoints]
+    for endpoint, earlier in collisions(endpoints):
+        key = f"{endpoint.method} {endpoint.path}"
+        problem = Problem(
+            path=("client", "serves", key),
+            message=f"{key} is where clients of {earlier.format} ask already",
+            hint="name a header that only these clients send (client.told_by), or another path",
+        )
+        yield from describe(formats[endpoint.format].table, [problem])
 
 
 def _number(value: Any) -> float | None:
@@ -76,6 +96,18 @@ class FormatSet:
             for client in formats
             for upstream in formats
         }
+        self.endpoints = tuple(one for format in formats.values() for one in format.endpoints)
+        self._envelopes = Envelopes(_prefixes(formats))
+        places = [key_places(format.table) for format in formats.values()]
+        self.key_places = KeyPlaces(
+            headers=tuple(dict.fromkeys(name for place in places for name in place.headers)),
+            queries=tuple(dict.fromkeys(name for place in places for name in place.queries)),
+        )
+        varying = (format.table.section("client", "vary") or () for format in formats.values())
+        self.vary = tuple(dict.fromkeys(name.lower() for names in varying for name in names))
+
+    def envelope(self, path: str, headers: Mapping[str, str]) -> str | None:
+        return self._envelopes.find(path, headers)
 
     def names(self) -> tuple[str, ...]:
         return tuple(self._formats)
@@ -104,6 +136,16 @@ class FormatSet:
         return ((str(auth["header"]), str(auth["template"]).replace("{key}", key)),)
 
 
+def _prefixes(formats: Mapping[str, Format]) -> Iterator[tuple[str, Endpoint]]:
+    """Every path whose errors are some format's, with an endpoint of that format."""
+    for format in formats.values():
+        for endpoint in format.endpoints:
+            yield endpoint.path, endpoint
+        if format.endpoints:
+            for path in format.table.section("client", "errors_at") or ():
+                yield path, format.endpoints[0]
+
+
 def _about(format: Format) -> About:
     table = format.table
     title = table.section("title")
@@ -125,6 +167,46 @@ class ClientSide:
         self.name = format.name
         self.continuing: Continuing | None = continuing_of(format)
         self._format = format
+        table = format.table
+        self.loads_without: str | None = table.section("client", "loads_without")
+        self.unknown_model: str = table.section("client", "unknown_model") or _UNKNOWN_MODEL
+        self._needs: str | None = table.section("client", "count", "needs")
+        self._progress: dict[str, Any] = table.mapping("client", "progress", "members")
+        named = table.section("client", "progress", "named") is not False
+        self._progress_head = b"event: progress\ndata: " if named else b"data: "
+
+    def answer(self, name: str, node: Mapping[str, Any], *, now_s: float = 0) -> Any:
+        convert = self._format.functions[f"client.answers.{name}"]
+        return run(convert, node, {"dropped": [], "now_s": now_s})
+
+    def counted(self, raw: bytes) -> bytes:
+        convert = self._format.functions.get("client.count.of")
+        if convert is None:
+            return raw
+        try:
+            body = orjson.loads(raw)
+        except orjson.JSONDecodeError:
+            return raw  # whoever reads it says so
+        request = run(convert, body, {"dropped": []})
+        return raw if request is body else orjson.dumps(request)
+
+    def check_counted(self, body: dict[str, Any]) -> None:
+        decode = self._format.functions["request.decode"]
+        request = run_object(decode, body, {"dropped": [], "request": body})
+        needs = self._needs
+        if needs is not None and not body.get(needs):
+            raise TranslationError(f"{needs} is required", param=needs)
+        if not any(message.get("blocks") for message in request.get("messages") or ()):
+            raise TranslationError("the request says nothing", param=needs)
+
+    def details_of(self, body: dict[str, Any]) -> str | None:
+        convert = self._format.functions.get("client.details.of")
+        model = body.get("model") if convert is None else run(convert, body, {"dropped": []})
+        return model if type(model) is str else None
+
+    def progress(self, counts: Mapping[str, int]) -> bytes:
+        data = {"type": "progress", **self._progress, **counts}
+        return self._progress_head + orjson.dumps(data) + b"\n\n"
 
     def facts(self, body: dict[str, Any]) -> Facts:
         found: Any = run(self._format.functions["facts"], body, {"dropped": []}) or {}

@@ -18,16 +18,8 @@ SECTIONS: Final = frozenset(
     {
         *("format", "title", "docs", "paths", "query", "headers", "forwards", "auth", "framing"),
         *("maps", "mappings", "facts", "set", "known", "unsupported", "forgets"),
-        *(
-            "request",
-            "response",
-            "errors",
-            "stream",
-            "passthrough",
-            "continuing",
-            "embedding",
-            "count",
-        ),
+        *("request", "response", "errors", "stream", "passthrough", "continuing"),
+        *("embedding", "count", "client"),
     }
 )
 NEEDED: Final = ("format", "paths", "framing", "request", "response", "errors", "stream")
@@ -51,6 +43,19 @@ INNER: Final[Mapping[str, frozenset[str]]] = {
     "passthrough": frozenset({"ask", "extra", "unsealed"}),
     "embedding": frozenset({"path", "encode", "decode"}),
     "count": frozenset({"path", "encode", "decode"}),
+    "client": frozenset(
+        {
+            *("serves", "errors_at", "told_by", "key", "vary", "loads_without", "unknown_model"),
+            *("count", "details", "answers", "progress"),
+        }
+    ),
+    "client.key": frozenset({"header", "query"}),
+    "client.count": frozenset({"of", "needs"}),
+    "client.details": frozenset({"of"}),
+    "client.answers": frozenset(
+        {"model", "models", "details", "count", "loaded", "forgotten", "about"}
+    ),
+    "client.progress": frozenset({"named", "members"}),
     "passthrough.extra": frozenset({"unless", "frame", "fields"}),
     "continuing": frozenset({"field", "note", "input", "items", "output", "keep", "whole"}),
 }
@@ -62,7 +67,14 @@ _NEEDED_INNER: Final[Mapping[str, tuple[str, ...]]] = {
     "embedding": ("path",),
     "count": ("path",),
 }
-_LISTS: Final = (("known",), ("forwards",), ("forgets",), ("passthrough", "extra", "fields"))
+_LISTS: Final = (
+    *(("known",), ("forwards",), ("forgets",), ("passthrough", "extra", "fields")),
+    *(("client", "vary"), ("client", "errors_at")),
+)
+_MAPS: Final = (
+    *(("maps",), ("mappings",), ("set",), ("unsupported",)),
+    *(("client", "serves"), ("client", "progress", "members")),
+)
 TEXT_MAPS: Final = ("headers", "query")
 
 
@@ -157,9 +169,10 @@ def _shape_problems(table: Table) -> list[Problem]:
         problems.append(Problem(path=("format",), message="format is the table's name"))
     if not isinstance(table.section("paths", "chat"), str) and "paths" in table.sections:
         problems.append(Problem(path=("paths",), message="paths.chat is the path of a request"))
-    for section in ("maps", "mappings", "set", "unsupported", *TEXT_MAPS):
-        if not isinstance(table.sections.get(section, {}), dict):
-            problems.append(Problem(path=(section,), message=f"{section} is a map"))
+    for path in (*_MAPS, *((section,) for section in TEXT_MAPS)):
+        value = table.section(*path)
+        if value is not None and not isinstance(value, dict):
+            problems.append(Problem(path=path, message=f"{path[-1]} is a map"))
     for name, values in table.mapping("maps").items():
         if not isinstance(values, dict):
             problems.append(Problem(path=("maps", name), message="a map of names to values"))

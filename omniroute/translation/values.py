@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from msgspec import Struct
 
 from omniroute.errors import Kind
+
+DEFAULT_FORMAT: Final = "openai-chat"
+"""Where nothing shows what a client speaks: the errors of paths that nobody serves, and requests
+that are only thought of (`omniroute route`, the configuration's tests)."""
+
+Act = Literal["infer", "count", "models", "model", "details", "kept", "forget", "about"]
+"""What a client asks for at a path: an answer, its request's size in tokens, the list of models,
+one model by its path, one by a body, a kept answer, that it be forgotten, the gateway's version."""
 
 
 class Usage(Struct, frozen=True, kw_only=True):
@@ -230,10 +238,39 @@ class Continuing(Protocol):
         ...
 
 
+class Endpoint(Struct, frozen=True, kw_only=True):
+    """A method and a path at which clients of a format ask, as its table says."""
+
+    format: str
+    method: str
+    path: str
+    """`{provider}` and `{id}` stand for one segment, `{model}` for the rest up to a `:word`."""
+    act: Act
+    stream: bool | None = None
+    """Where the path, not the body, says whether to stream."""
+    framing: str | None = None
+    """Of a stream asked for here, where it is not the format's own."""
+    unless: tuple[str, str] | None = None
+    """A query parameter and its value with which it is the format's own all the same."""
+    told_by: str | None = None
+    """The header, in lower case, by which clients show their format at a path of several."""
+
+
+class KeyPlaces(Struct, frozen=True, kw_only=True):
+    """Where clients put a key beside `Authorization: Bearer`; headers in lower case, in order."""
+
+    headers: tuple[str, ...] = ()
+    queries: tuple[str, ...] = ()
+
+
 class ClientFormat(Protocol):
     """What the edge needs of the format that a client speaks."""
 
     name: str
+    loads_without: str | None
+    """The member without which a request only loads a model, and nobody is asked."""
+    unknown_model: str
+    """What is said of a model that does not exist, with `{model}` for its name."""
     continuing: Continuing | None
     """None for formats whose clients send all that went before themselves."""
 
@@ -258,6 +295,29 @@ class ClientFormat(Protocol):
 
     def stream_content_type(self, framing: str | None = None) -> str:
         """Of the format's usual framing, or of the one that the client chose."""
+        ...
+
+    def answer(self, name: str, node: Mapping[str, Any], *, now_s: float = 0) -> Any:
+        """One of the answers beside those to requests (`client.answers`), as JSON values.
+
+        Raises TranslationError where the client's own words in `node` cannot be read.
+        """
+        ...
+
+    def counted(self, raw: bytes) -> bytes:
+        """The request to count, out of a body that asks for a count; any other body as it is."""
+        ...
+
+    def check_counted(self, body: dict[str, Any]) -> None:
+        """Raises TranslationError, naming the field, for what is no request."""
+        ...
+
+    def details_of(self, body: dict[str, Any]) -> str | None:
+        """The model that a body asks about."""
+        ...
+
+    def progress(self, counts: Mapping[str, int]) -> bytes:
+        """A progress event that the format's clients can bear between two of their own."""
         ...
 
 
@@ -291,7 +351,18 @@ class Counter(Protocol):
 class Formats(Protocol):
     """The compiled tables of one snapshot."""
 
+    endpoints: tuple[Endpoint, ...]
+    """Of all formats. Several formats may share a path if headers tell them apart."""
+    key_places: KeyPlaces
+    """Of all formats: a client may present its key as any SDK does."""
+    vary: tuple[str, ...]
+    """Headers, in lower case, that change what an answer means."""
+
     def names(self) -> tuple[str, ...]: ...
+
+    def envelope(self, path: str, headers: Mapping[str, str]) -> str | None:
+        """The format whose errors a client of `path` can read; None where no format is served."""
+        ...
 
     def about(self) -> tuple[About, ...]: ...
 

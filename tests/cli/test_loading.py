@@ -41,7 +41,7 @@ from omniroute.worker.runtime import Runtime
 async def idle():
     options = Options(files=(sys.argv[1],), data_dir=sys.argv[2], port=0)
     runtime = await Runtime.open(options, load(options))
-    running = await server.start(runtime, socket.create_server(("127.0.0.1", 0)), routes())
+    running = await server.start(runtime, socket.create_server(("127.0.0.1", 0)), routes)
     await server.stop_gracefully(runtime, running)
 
 asyncio.run(idle())

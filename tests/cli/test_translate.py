@@ -102,7 +102,8 @@ def test_a_table_of_ones_own_is_used_and_checked(tmp_path: Path) -> None:
     shipped = Path(__file__).parents[2] / "translators" / "openai-chat.yaml"
     text = shipped.read_text(encoding="utf-8")
     own = tmp_path / "own.yaml"
-    own.write_text(text.replace("format: openai-chat", "format: own"), encoding="utf-8")
+    text = text.replace("format: openai-chat", "format: own").replace(" /v1/", " /own/")
+    own.write_text(text, encoding="utf-8")
     listed = run("formats", "--json", "--tables", str(tmp_path))
     assert "own" in [row["format"] for row in orjson.loads(listed.stdout)]
     own.write_text(text.replace("$use: part}", "$use: prat}"), encoding="utf-8")

@@ -8,6 +8,7 @@ import pytest
 
 from omniroute.gateway.progress import ProgressSink
 from omniroute.translation.values import Stream, Usage
+from tests.translation.tables import formats
 
 
 class Seen:
@@ -44,7 +45,7 @@ class Stage:
         self.sink = ProgressSink(
             self.client,
             cast("Stream", self.stream),
-            format=format,
+            client=formats().client(format),
             elapsed_ms=lambda: self.now_ms,
         )
 

@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 import yaml
 
-from tests.translation import golden
+from tests.translation import answers, golden
 from tests.translation.coverage import Coverage
 
 _EXCUSED: Final = Path(__file__).with_name("uncovered.yaml")
@@ -22,6 +22,10 @@ def test_every_row_is_run_by_a_golden_case(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(golden, "formats", lambda: watched)
     for path in golden.cases():
         golden.outcome(golden.load(path))
+    for format, name, node, _ in answers.CASES.values():
+        watched.client(format).answer(name, node)
+    watched.client("gemini").counted(b"{}")
+    watched.client("ollama").details_of({"name": "m"})
     excused: dict[str, dict[str, str]] = yaml.safe_load(_EXCUSED.read_text(encoding="utf-8"))
     idle = {file: set(rows) for file, rows in coverage.idle(but=_ELSEWHERE).items()}
     assert idle == {file: set(rows) for file, rows in excused.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from sanic import HTTPResponse, Sanic
@@ -17,10 +17,13 @@ from omniroute.http.edge.auth import client_ip_of, presented_key, request_id_of
 from omniroute.http.edge.endpoints import envelope_of
 from omniroute.http.edge.errors import from_exception, render
 from omniroute.http.edge.receive import BoundedRequest
-from omniroute.http.edge.routes import Route, Surface
+from omniroute.http.edge.routes import Handle, Route, Surface
+from omniroute.http.edge.routing import serve_routes
+from omniroute.translation.values import Formats
 from omniroute.worker.runtime import Runtime
 
-Handler = Callable[..., Coroutine[Any, Any, HTTPResponse | None]]
+RouteTable = Callable[[Formats], Iterable[Route]]
+"""What is served while these formats are in force."""
 
 NO_BOUND_S: Final = 10**9
 """Sanic's answer timeout is off: the pipeline bounds every wait itself, streams by silence."""
@@ -29,10 +32,8 @@ MAX_HEADER_BYTES: Final = 16384
 """The most that Sanic can be told to take."""
 
 
-def build_app(
-    runtime: Runtime, routes: Iterable[Route], *, touchup: bool = False
-) -> Sanic[Any, Any]:
-    """An application that serves `runtime` under `routes`.
+def build_app(runtime: Runtime, routes: RouteTable, *, touchup: bool = False) -> Sanic[Any, Any]:
+    """An application that serves `runtime` under `routes`, which are asked again at each reload.
 
     `touchup` lets Sanic rewrite its own classes for speed, which works for one application in a
     process; tests build several.
@@ -48,9 +49,17 @@ def build_app(
     app.config.REQUEST_TIMEOUT = 60
     app.config.RESPONSE_TIMEOUT = NO_BOUND_S
     app.config.KEEP_ALIVE_TIMEOUT = 120
-    for route in routes:
-        methods = ["GET", "HEAD"] if route.method == "GET" else [route.method]
-        app.add_route(_boundary(runtime, route), route.path, methods=methods, name=route.name)
+    served: Formats | None = None
+
+    def follow() -> None:
+        """Serve what the snapshot's formats say, when they are others."""
+        nonlocal served
+        formats = runtime.snapshot.formats
+        if formats is not served:
+            serve_routes(app, routes(formats), lambda route: _boundary(runtime, route))
+            served = formats
+
+    follow()
 
     async def failed(request: Request, error: Exception) -> HTTPResponse:
         origins = runtime.snapshot.config.server.cors_origins
@@ -59,10 +68,11 @@ def build_app(
         if preflight is not None:
             return preflight
         asked = Asked(request, request_id_of(request))
+        formats = runtime.snapshot.formats
         answer = render(
             from_exception(error),
-            envelope_of(asked.path, headers),
-            runtime.snapshot.formats,
+            envelope_of(formats, asked.path, headers),
+            formats,
             getattr(request.ctx, "request_id", asked.request_id),
         )
         _add(answer, cors.allow(origins, headers))
@@ -71,6 +81,7 @@ def build_app(
     handlers: Any = app.error_handler
     handlers.add(Exception, failed)
     runtime.on_activate(lambda: _bound_bodies(app, runtime))
+    runtime.on_activate(follow)
     return app
 
 
@@ -96,7 +107,7 @@ def _refuse_coded(asked: Asked) -> None:
         )
 
 
-def _boundary(runtime: Runtime, route: Route) -> Handler:
+def _boundary(runtime: Runtime, route: Route) -> Handle:
     """What every request passes: its id, its credential where the route needs a role."""
     handle = route.handle
     role = route.surface.value if route.surface in (Surface.VIEWER, Surface.ADMIN) else None
@@ -108,8 +119,9 @@ def _boundary(runtime: Runtime, route: Route) -> Handler:
         asked = Asked(request, number)
         _refuse_coded(asked)
         if role is not None:
+            snapshot = runtime.snapshot
             runtime.require_role(
-                presented_key(asked), role=role, client_ip=client_ip_of(asked, runtime.snapshot)
+                presented_key(asked, snapshot), role=role, client_ip=client_ip_of(asked, snapshot)
             )
         response = await handle(runtime, asked, **parameters)
         if response is not None:

@@ -1,8 +1,8 @@
 """Who asks: the presented key, the request id and the client's address, from raw headers.
 
-Keys are taken where the official SDKs put them, in this order; the first one that is there counts:
-`Authorization: Bearer`, `x-api-key`, `x-goog-api-key`, `?key=`. A header that stands twice is
-refused, since two parsers could disagree on which one is meant.
+Keys are taken where the clients of any format put them, as the tables say: `Authorization: Bearer`
+before other headers, and headers before query parameters; the first one that is there counts. A
+header that stands twice is refused, since two parsers could disagree on which one is meant.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from omniroute.errors import RequestError
 from omniroute.http.edge.asked import Asked, all_values
 
 _SAFE_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-_KEY_HEADERS: Final = ("authorization", "x-api-key", "x-goog-api-key")
 _ids: Final = random.Random()  # noqa: S311 - seeded by the system; an id guards nothing
 
 
@@ -31,20 +30,23 @@ def request_id_of(request: Request) -> str:
     return f"req_{_ids.getrandbits(128):032x}"
 
 
-def presented_key(asked: Asked) -> str | None:
+def presented_key(asked: Asked, snapshot: Snapshot) -> str | None:
     """The key that the client sent, None where it sent none.
 
     Raises RequestError (401) when a credential header is doubled or of an unknown scheme.
     """
+    places = snapshot.formats.key_places
     found: str | None = None
-    for name in _KEY_HEADERS:
+    for name in ("authorization", *places.headers):
         if name not in asked.headers:
             continue
         values = asked.all(name)
         if len(values) > 1:
             raise RequestError("authentication", f"the {name} header is present more than once")
         found = found or (_bearer(values[0]) if name == "authorization" else values[0].strip())
-    return found or asked.query("key") or None
+    if found:
+        return found
+    return next((key for name in places.queries if (key := asked.query(name))), None)
 
 
 def _bearer(value: str) -> str:

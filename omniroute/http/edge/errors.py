@@ -18,7 +18,7 @@ from sanic.exceptions import (
 )
 
 from omniroute.errors import RequestError
-from omniroute.http.edge.endpoints import DEFAULT_FORMAT, MANAGEMENT
+from omniroute.http.edge.endpoints import MANAGEMENT
 from omniroute.http.edge.respond import whole
 from omniroute.translation.values import Failure, Formats
 
@@ -91,7 +91,6 @@ def render(error: RequestError, envelope: str, formats: Formats, request_id: str
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
     if envelope == MANAGEMENT:
         return whole(error.status, headers, _management(error))
-    name = envelope if envelope in formats.names() else DEFAULT_FORMAT
     failure = Failure(
         kind=error.kind,
         status=error.status,
@@ -100,7 +99,7 @@ def render(error: RequestError, envelope: str, formats: Formats, request_id: str
         param=error.param,
         retry_after_s=error.retry_after_s,
     )
-    client = formats.client(name)
+    client = formats.client(envelope)
     return whole(client.status(failure), headers, client.error(failure, request_id))
 
 

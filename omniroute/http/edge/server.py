@@ -9,7 +9,6 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final, cast
 
@@ -19,9 +18,8 @@ from sanic.server.async_server import AsyncioServer
 from sanic.server.protocols.http_protocol import HttpProtocol
 
 from omniroute.active.load import Loaded, Options
-from omniroute.http.edge.app import build_app
+from omniroute.http.edge.app import RouteTable, build_app
 from omniroute.http.edge.listening import Listening
-from omniroute.http.edge.routes import Route
 from omniroute.worker.runtime import Runtime
 
 _log = logging.getLogger("omniroute.server")
@@ -31,15 +29,13 @@ LAST_S: Final = 7.0
 """Beyond `server.shutdown_grace`, for what is still to be written."""
 
 
-def run(options: Options, first: Loaded, listener: socket.socket, routes: Sequence[Route]) -> int:
+def run(options: Options, first: Loaded, listener: socket.socket, routes: RouteTable) -> int:
     """Serve until TERM or INT; the exit code."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_run(options, first, listener, routes))
 
 
-async def _run(
-    options: Options, first: Loaded, listener: socket.socket, routes: Sequence[Route]
-) -> int:
+async def _run(options: Options, first: Loaded, listener: socket.socket, routes: RouteTable) -> int:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     runtime = await Runtime.open(options, first)
@@ -99,7 +95,7 @@ class Serving:
 
 
 async def start(
-    runtime: Runtime, listener: socket.socket, routes: Sequence[Route], *, touchup: bool = False
+    runtime: Runtime, listener: socket.socket, routes: RouteTable, *, touchup: bool = False
 ) -> Serving:
     """Serve `runtime` on a bound socket, which is closed with what is returned."""
     app = build_app(runtime, routes, touchup=touchup)

@@ -1,1 +1,1 @@
-"""The paths that clients of models call: /v1, /v1beta and Ollama's own."""
+"""The paths that clients of models call, each with what its format's table makes of it."""

@@ -1,24 +1,28 @@
-"""The inference endpoints: one handler, driven by the format that a path speaks."""
+"""Requests to a model: one handler, driven by what its endpoint's table says."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping
 
 from sanic import HTTPResponse
 
 from omniroute.http.edge import cors
 from omniroute.http.edge.asked import Asked
 from omniroute.http.edge.auth import client_ip_of, presented_key
-from omniroute.http.edge.endpoints import ENDPOINTS, Endpoint
 from omniroute.http.edge.respond import whole
-from omniroute.http.edge.routes import Handle, Route, Surface
 from omniroute.http.inference.loading import loaded
 from omniroute.request.inbound import Inbound, Sink
+from omniroute.translation.values import Endpoint
 from omniroute.worker.runtime import Runtime
 
 
-async def infer(runtime: Runtime, asked: Asked, inbound: Inbound) -> HTTPResponse | None:
+async def infer(
+    runtime: Runtime, asked: Asked, endpoint: Endpoint, places: Mapping[str, str]
+) -> HTTPResponse | None:
     """Run a request through the pipeline; None when the answer was streamed."""
+    answer = loaded(runtime, asked, endpoint)
+    if answer is not None:
+        return answer
 
     async def opener(status: int, headers: dict[str, str], content_type: str) -> Sink:
         origins = runtime.snapshot.config.server.cors_origins
@@ -26,43 +30,33 @@ async def infer(runtime: Runtime, asked: Asked, inbound: Inbound) -> HTTPRespons
             status, {**headers, **cors.allow(origins, asked.headers)}, content_type
         )
 
-    answer = await runtime.pipeline.run(inbound, opener)
-    if answer is None:
+    inbound = inbound_of(runtime, asked, endpoint, places, body=asked.body)
+    whole_answer = await runtime.pipeline.run(inbound, opener)
+    if whole_answer is None:
         return None
-    return whole(answer.status, answer.headers, answer.body, answer.content_type)
-
-
-def _handler(endpoint: Endpoint) -> Handle:
-    async def handle(
-        runtime: Runtime, asked: Asked, provider: str | None = None
-    ) -> HTTPResponse | None:
-        answer = loaded(runtime, asked, endpoint)
-        if answer is not None:
-            return answer
-        inbound = Inbound(
-            request_id=asked.request_id,
-            path=asked.path,
-            format=endpoint.format,
-            kind=endpoint.kind,
-            body=asked.body,
-            headers=asked.headers,
-            key=presented_key(asked),
-            client_ip=client_ip_of(asked, runtime.snapshot),
-            provider=provider,
-        )
-        return await infer(runtime, asked, inbound)
-
-    return handle
-
-
-ROUTES = tuple(
-    Route(
-        method="POST",
-        path=endpoint.path,
-        name="infer" + re.sub(r"\W", "_", endpoint.path),
-        surface=Surface.INFERENCE,
-        handle=_handler(endpoint),
-        summary=f"A request in the format {endpoint.format}",
+    return whole(
+        whole_answer.status, whole_answer.headers, whole_answer.body, whole_answer.content_type
     )
-    for endpoint in ENDPOINTS
-)
+
+
+def inbound_of(
+    runtime: Runtime, asked: Asked, endpoint: Endpoint, places: Mapping[str, str], *, body: bytes
+) -> Inbound:
+    """A request as the pipeline takes it: the body, and what its path and query say beside it."""
+    snapshot = runtime.snapshot
+    framing = endpoint.framing
+    if endpoint.unless is not None and asked.query(endpoint.unless[0]) == endpoint.unless[1]:
+        framing = None
+    return Inbound(
+        request_id=asked.request_id,
+        path=asked.path,
+        format=endpoint.format,
+        body=body,
+        headers=asked.headers,
+        key=presented_key(asked, snapshot),
+        client_ip=client_ip_of(asked, snapshot),
+        model=places.get("model"),
+        stream=endpoint.stream,
+        provider=places.get("provider"),
+        stream_framing=framing,
+    )

@@ -1,4 +1,4 @@
-"""Ollama's way to load a model: a request with nothing to answer. Nobody is asked for that here."""
+"""Requests that only load a model, for formats that have them. Nobody is asked for that here."""
 
 from __future__ import annotations
 
@@ -10,17 +10,14 @@ from sanic import HTTPResponse
 from omniroute.errors import RequestError
 from omniroute.http.edge.asked import Asked
 from omniroute.http.edge.auth import client_ip_of, presented_key
-from omniroute.http.edge.endpoints import Endpoint
 from omniroute.http.edge.respond import whole
 from omniroute.request.body import parse_body
 from omniroute.routing.resolve import resolve
-from omniroute.translation.functions import iso_time
+from omniroute.translation.values import Endpoint
 from omniroute.worker.runtime import Runtime
 
 MAX_BODY_BYTES: Final = 4096
 """Nothing to answer needs no more; longer bodies are not read here and once more later."""
-_AT_ONCE: Final = (0, "0", "0s", "0m", "0h")
-"""Values of `keep_alive` with which a client means to unload."""
 
 
 def loaded(runtime: Runtime, asked: Asked, endpoint: Endpoint) -> HTTPResponse | None:
@@ -28,23 +25,18 @@ def loaded(runtime: Runtime, asked: Asked, endpoint: Endpoint) -> HTTPResponse |
 
     Raises RequestError when the caller is refused or may not use the model.
     """
-    if endpoint.loads_without is None or len(asked.body) > MAX_BODY_BYTES:
+    snapshot = runtime.snapshot
+    client = snapshot.formats.client(endpoint.format)
+    if client.loads_without is None or len(asked.body) > MAX_BODY_BYTES:
         return None
     try:
         body = parse_body(asked.body)
     except RequestError:
         return None  # the pipeline says so, and writes it down
     model = body.get("model")
-    if body.get(endpoint.loads_without) or not isinstance(model, str) or not model:
+    if body.get(client.loads_without) or not isinstance(model, str) or not model:
         return None
-    snapshot = runtime.snapshot
-    caller = runtime.identify(presented_key(asked), client_ip_of(asked, snapshot))
+    caller = runtime.identify(presented_key(asked, snapshot), client_ip_of(asked, snapshot))
     resolve(snapshot.index, model, caller.key.models if caller.key is not None else ())
-    answer = {
-        "model": model,
-        "created_at": iso_time(runtime.clock.now().timestamp()),
-        **endpoint.empty,
-        "done": True,
-        "done_reason": "unload" if body.get("keep_alive") in _AT_ONCE else "load",
-    }
+    answer = client.answer("loaded", body, now_s=runtime.clock.now().timestamp())
     return whole(200, {}, orjson.dumps(answer))

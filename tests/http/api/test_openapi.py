@@ -12,8 +12,9 @@ from jsonschema import Draft202012Validator
 from omniroute.http.api.openapi import document
 from omniroute.http.edge.endpoints import MANAGEMENT, envelope_of
 from omniroute.http.edge.routes import Surface
-from omniroute.http.surface import routes
 from tests.running import ECHO, running
+from tests.surface import routes
+from tests.translation.tables import formats
 
 OPEN = ECHO + "auth: {dashboard: {require_login: false}}\n"
 DOCUMENT: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(document(routes())))
@@ -58,7 +59,7 @@ def test_every_management_route_says_what_it_takes_and_answers() -> None:
         route.path
         for route in routes()
         if route.contract is None
-        and (envelope_of(route.path, {}) == MANAGEMENT or route.surface is Surface.ADMIN)
+        and (envelope_of(formats(), route.path, {}) == MANAGEMENT or route.surface is Surface.ADMIN)
     ]
     assert without == []
     for route in routes():

@@ -10,10 +10,10 @@ from typing import Any, cast
 import pytest
 
 from omniroute.http.edge.routes import Surface
-from omniroute.http.surface import routes
 from omniroute.management.metrics import render
 from tests.http.api.test_governance import RULES
 from tests.running import ECHO, running
+from tests.surface import routes
 
 PAGE = (Path(__file__).parents[3] / "docs/http-api.md").read_text(encoding="utf-8")
 _HEADING = re.compile(r"^### `([A-Z]+) ([^`]+)`$", re.MULTILINE)

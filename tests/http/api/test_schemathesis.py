@@ -12,8 +12,8 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 
 from omniroute.http.api.openapi import document
-from omniroute.http.surface import routes
 from tests.running import Served, served
+from tests.surface import routes
 
 KEY: Final = "omr_root"
 CONFIG: Final = f"""

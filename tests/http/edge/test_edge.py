@@ -11,8 +11,8 @@ import pytest
 
 from omniroute.http.edge.receive import BoundedRequest
 from omniroute.http.edge.routes import Surface
-from omniroute.http.surface import routes
 from tests.running import ECHO, Gateway, running
+from tests.surface import routes
 
 KEY = "omr_test-key-0123456789"
 GUARDED = (

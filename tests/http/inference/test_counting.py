@@ -73,3 +73,36 @@ async def test_a_provider_that_fails_to_count_does_not_fail_the_client(
             )
     assert reply.status_code == 200
     assert reply.headers["x-omniroute-token-count"] == "estimate"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("/v1/messages/count_tokens", {}, "messages"),
+        ("/v1/messages/count_tokens", {"messages": []}, "messages"),
+        ("/v1/messages/count_tokens", {"messages": "hi"}, "messages"),
+        ("/v1/messages/count_tokens", {"messages": [{"role": "king", "content": "hi"}]}, "role"),
+        ("/v1beta/models/echo:countTokens", {}, "contents"),
+        ("/v1/models/echo:countTokens", {"contents": []}, "contents"),
+        ("/v1beta/models/echo:countTokens", {"generateContentRequest": {}}, "contents"),
+    ],
+)
+async def test_what_is_no_request_is_refused_in_the_clients_words(
+    tmp_path: Path, body: dict[str, object], path: str, field: str
+) -> None:
+    async with running(tmp_path, ECHO) as gateway:
+        reply = await gateway.client.post(path, json={"model": "echo", **body})
+        assert reply.status_code == 400, reply.text
+        error = reply.json()["error"]
+        assert field in error["message"]
+        kind = error["status"] if "countTokens" in path else error["type"]
+        assert kind in ("INVALID_ARGUMENT", "invalid_request_error")
+
+
+async def test_gemini_clients_may_send_the_request_whole(tmp_path: Path) -> None:
+    async with running(tmp_path, ECHO) as gateway:
+        inner = {"contents": [{"role": "user", "parts": [{"text": "one two three"}]}]}
+        path = "/v1beta/models/echo:countTokens"
+        plain = await gateway.client.post(path, json=inner)
+        reply = await gateway.client.post(path, json={"generateContentRequest": inner})
+        assert (reply.status_code, reply.json()) == (200, plain.json())

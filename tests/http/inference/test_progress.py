@@ -15,10 +15,10 @@ import openai
 from google import genai
 from google.genai import types
 
-from omniroute.gateway.progress import encode
 from tests.chat import ASK, DONE, STREAM_END, STREAM_HEAD, USAGE_EVENT, chunked, delta, lab
 from tests.running import Gateway, running
 from tests.scripted import scripted_upstream
+from tests.translation.tables import formats
 
 ASKED = {"X-OmniRoute-Progress": "true"}
 TEXT = "Hello"
@@ -106,10 +106,13 @@ async def test_the_openai_sdk_reads_over_it(tmp_path: Path) -> None:
 
 def frames(format: str, *bodies: dict[str, Any]) -> list[bytes]:
     """Events of a format, with progress between each two of them."""
+    client = formats().client(format)
     sent = [STREAM_HEAD]
     for at, body in enumerate(bodies):
         if at:
-            sent.append(chunked(encode(format, elapsed_ms=at * 1000, chunks=at, tokens=at)))
+            sent.append(
+                chunked(client.progress({"elapsedMs": at * 1000, "chunks": at, "tokens": at}))
+            )
         name = f"event: {body['type']}\n" if "type" in body else ""
         sent.append(chunked(f"{name}data: {json.dumps(body)}\n\n".encode()))
     return [*sent, STREAM_END]

@@ -87,18 +87,22 @@ async def cohere() -> AsyncGenerator[ScriptedUpstream]:
 
 
 @pytest_asyncio.fixture
-async def client(
+async def served(
     cohere: ScriptedUpstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncGenerator[Any]:
+) -> AsyncGenerator[gateway.Gateway]:
     monkeypatch.setenv("COHERE_API_KEY", "test")
     text = (EXAMPLE / "omniroute.yaml").read_text()
     text = text.replace("https://api.cohere.com", f"{cohere.url}\n    allow_private_network: true")
+    text += "  echo: {preset: echo}\n"
     table = (EXAMPLE / "translators" / "cohere.yaml").read_text()
     others = {"translators/cohere.yaml": table}
-    async with (
-        gateway.running(tmp_path, text, others=others) as served,
-        openai.AsyncOpenAI(base_url=f"{served.url}/v1", api_key="k", max_retries=0) as sdk,
-    ):
+    async with gateway.running(tmp_path, text, others=others) as running:
+        yield running
+
+
+@pytest_asyncio.fixture
+async def client(served: gateway.Gateway) -> AsyncGenerator[Any]:
+    async with openai.AsyncOpenAI(base_url=f"{served.url}/v1", api_key="k", max_retries=0) as sdk:
         yield sdk
 
 
@@ -149,3 +153,50 @@ async def test_errors_keep_their_class(client: Any) -> None:
         await client.chat.completions.create(
             model="cohere/unknown", messages=[{"role": "user", "content": "Hi"}]
         )
+
+
+SDK = {"x-fern-sdk-name": "cohere"}
+"""What Cohere's own SDK says of itself."""
+HI = {"messages": [{"role": "user", "content": "Hi there"}]}
+
+
+@pytest.mark.asyncio
+async def test_its_own_clients_ask_any_provider(served: gateway.Gateway) -> None:
+    ask = {"model": "echo", **HI}
+    told = (await served.client.post("/v2/chat", json=ask, headers=SDK)).json()
+    assert told["finish_reason"] == "COMPLETE"
+    assert told["message"] == {
+        "role": "assistant",
+        "content": [{"type": "text", "text": "Hi there"}],
+    }
+
+    reply = await served.client.post("/v2/chat", json={**ask, "stream": True}, headers=SDK)
+    lines = [line for line in reply.text.splitlines() if line.startswith("data: ")]
+    events = [orjson.loads(line.removeprefix("data: ")) for line in lines]
+    assert (events[0]["type"], events[-1]["type"]) == ("message-start", "message-end")
+    pieces = [
+        event["delta"]["message"]["content"]["text"]
+        for event in events
+        if event["type"] == "content-delta"
+    ]
+    assert "".join(pieces) == "Hi there"
+
+
+@pytest.mark.asyncio
+async def test_between_two_of_its_own_the_body_passes(
+    served: gateway.Gateway, cohere: ScriptedUpstream
+) -> None:
+    ask = {"model": "cohere/command-a-03-2025", **HI, "safety_mode": "OFF"}
+    told = (await served.client.post("/v2/chat", json=ask, headers=SDK)).json()
+    assert told["message"]["tool_calls"] == [CALL]
+    assert cohere.requests[-1].json()["safety_mode"] == "OFF"
+
+
+@pytest.mark.asyncio
+async def test_its_clients_read_their_own_lists_and_errors(served: gateway.Gateway) -> None:
+    listed = (await served.client.get("/v1/models", headers=SDK)).json()["models"]
+    assert {"name": "echo/echo", "endpoints": ["chat"]} in listed
+    assert (await served.client.get("/v1/models")).json()["object"] == "list"
+    for path, ask in (("/v2/chat", {"model": "nobody", **HI}), ("/v2/embed", {})):
+        reply = await served.client.post(path, json=ask, headers=SDK)
+        assert (reply.status_code, set(reply.json())) == (404, {"message", "id"}), path
