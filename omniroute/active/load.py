@@ -135,6 +135,8 @@ def _compile(options: Options, inspected: Inspected) -> Loaded:
     watched = _watched(options, inspected)
     if checked.config is None or formats is None:
         raise RejectedError("the configuration has errors", checked, watched)
+    if not checked.config.providers:  # emptied by mistake it would take every key along
+        raise RejectedError("nothing to serve: no provider", _as_error(checked, "OR520"), watched)
     config, waiting = _with_options(checked.config, options)
     snapshot = compile_snapshot(
         config,
@@ -143,6 +145,17 @@ def _compile(options: Options, inspected: Inspected) -> Loaded:
         around=Surroundings(env=os.environ.get, read_file=_read_file),
     )
     return Loaded(inspected=inspected, snapshot=snapshot, watched=watched, waiting=waiting)
+
+
+def _as_error(checked: Checked, code: str) -> Checked:
+    """What `check` only warns of, as a file may be one of several, and a server cannot take."""
+    return replace(
+        checked,
+        diagnostics=tuple(
+            replace(item, severity="error") if item.code == code else item
+            for item in checked.diagnostics
+        ),
+    )
 
 
 def _watched(options: Options, inspected: Inspected) -> tuple[str, ...]:

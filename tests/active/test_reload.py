@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.running import ECHO, Gateway, running
 
 TWO = ECHO + "  second: {preset: echo}\n"
@@ -93,6 +95,18 @@ async def test_a_broken_file_leaves_the_old_one_serving(tmp_path: Path) -> None:
         gateway.save(TWO)
         await gateway.until_generation(2)
         assert gateway.runtime.reloader.status.ok
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "version: 1\n"])
+async def test_an_emptied_file_takes_no_key_and_no_provider_along(
+    tmp_path: Path, text: str
+) -> None:
+    async with running(tmp_path) as gateway:
+        gateway.save(text)
+        await gateway.until_failures(1)
+        assert await models(gateway) == {"echo/echo"}
+        codes = [item.code for item in gateway.runtime.reloader.status.diagnostics]
+        assert codes == ["OR520"]
 
 
 async def test_saving_the_same_content_changes_nothing(tmp_path: Path) -> None:

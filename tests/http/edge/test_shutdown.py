@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from tests.chat import ASK, STREAM_HEAD, WHOLE_STREAM, delta, lab
-from tests.running import DEADLINE_S, Served, served, until
+from tests.running import DEADLINE_S, ECHO, Served, served, until
 from tests.scripted import HANG, Script, scripted_upstream
 
 STREAM = {**ASK, "stream": True}
@@ -100,12 +100,11 @@ def test_a_worker_that_dies_is_replaced(tmp_path: Path) -> None:
     ("text", "arguments", "code", "said"),
     [
         pytest.param("version: 1\nprovders: {}\n", [], 1, "did you mean", id="a typo"),
-        pytest.param("version: 1\n", ["--port", "TAKEN"], 2, "cannot listen on", id="port taken"),
-        pytest.param("version: 1\n", ["--host", "0.0.0.0"], 1, "no API key", id="open to all"),  # noqa: S104 - what is refused
-        pytest.param("version: 1\n", ["--workers", "many"], 2, "--workers", id="no number"),
-        pytest.param(
-            "version: 1\n", ["--data-dir", "omniroute.yaml/x"], 1, "data folder", id="data"
-        ),
+        pytest.param(ECHO, ["--port", "TAKEN"], 2, "cannot listen on", id="port taken"),
+        pytest.param(ECHO, ["--host", "0.0.0.0"], 1, "no API key", id="open to all"),  # noqa: S104 - what is refused
+        pytest.param(ECHO, ["--workers", "many"], 2, "--workers", id="no number"),
+        pytest.param(ECHO, ["--data-dir", "omniroute.yaml/x"], 1, "data folder", id="data"),
+        pytest.param("version: 1\n", [], 1, "OR520", id="nothing to serve"),
         pytest.param(None, [], 2, "omniroute init", id="no file"),
     ],
 )
