@@ -6,7 +6,7 @@ The record is written before the last byte: what a client has seen to the end is
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from omniroute.answers.continued import keep
@@ -18,6 +18,7 @@ from omniroute.gateway.progress import ProgressSink, wants_progress
 from omniroute.gateway.relay import relay
 from omniroute.ledger.record import RequestRecord
 from omniroute.request.cost import cost_of
+from omniroute.request.estimate import estimated
 from omniroute.request.inbound import Opener, Sink, Whole
 from omniroute.request.request import Request
 from omniroute.routing.attempts import Attempts
@@ -35,7 +36,7 @@ async def reply(request: Request, answer: Answered, won: Won) -> Whole:
     request.first_byte()
     record.bytes_out = len(said.body)
     record.dropped = _joined(answer.dropped, said.dropped)
-    _account(request, won.candidate, said.usage)
+    _account(request, won.candidate, said.usage, lambda: said.estimate or 0)
     headers = _headers(request, won, record.dropped)
     if record.cost_nanousd is not None:
         headers["X-OmniRoute-Cost"] = f"{record.cost_nanousd / 1e9:.9f}"
@@ -131,7 +132,7 @@ def _headers(request: Request, won: Won, dropped: tuple[str, ...]) -> dict[str, 
 
 def _account_stream(request: Request, begun: Begun, candidate: Candidate) -> None:
     request.record.dropped = _joined(begun.dropped, begun.stream.dropped)
-    _account(request, candidate, begun.stream.usage)
+    _account(request, candidate, begun.stream.usage, begun.stream.estimate)
 
 
 def _joined(asked: tuple[str, ...], said: tuple[str, ...]) -> tuple[str, ...]:
@@ -139,7 +140,13 @@ def _joined(asked: tuple[str, ...], said: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*asked, *said)))
 
 
-def _account(request: Request, candidate: Candidate, usage: Usage) -> None:
+def _account(
+    request: Request, candidate: Candidate, usage: Usage, output: Callable[[], int]
+) -> None:
+    """Usage and cost; where the provider did not count, `output` estimates what it said."""
+    filled = estimated(usage, request.full, output)
+    if filled is not None:
+        usage, request.record.usage_estimated = filled, True
     request.used(usage)
     cost = cost_of(candidate, usage, request.started)
     if cost is not None:

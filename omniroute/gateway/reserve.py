@@ -87,7 +87,7 @@ async def reserve_target(
 
 
 async def settle(request: Request, reservations: Reservations) -> None:
-    """Replace the estimates by what was used. A broken answer's cost is unknown."""
+    """Replace what was held by what was used; it stays where nothing is known of an answer."""
     record, usage = request.record, request.usage
     known = [usage.input_uncached, usage.cache_read, usage.cache_write, usage.output]
     tokens = None if usage.output is None else sum(count or 0 for count in known)

@@ -97,7 +97,7 @@ class Request:
             self.record.first_byte_ms = round(self.elapsed_ms(), 3)
 
     def used(self, usage: Usage) -> None:
-        """What the answer used, as its provider counted it."""
+        """What the answer used, as its provider counted it or as it was estimated."""
         self.usage = usage
         record = self.record
         record.input_uncached = usage.input_uncached

@@ -16,6 +16,7 @@ from omniroute.translation.format import Format
 from omniroute.translation.functions import SEAL_MARK
 from omniroute.translation.passthrough import PassedStream
 from omniroute.translation.runtime import Context, drop
+from omniroute.translation.said import said_in_blocks
 from omniroute.translation.shape import is_object
 from omniroute.translation.stream import TranslatedStream
 from omniroute.translation.template import Converter
@@ -133,10 +134,17 @@ class FormatPair:
             if self.passthrough:
                 facts = run_object(self._upstream.functions["response.read"], answer, ctx)
                 stop = facts.get("stop")
+                usage = hub.usage_of(facts.get("usage"))
+                estimate = None
+                if usage.output is None:
+                    self._add_hub(ctx, target)
+                    decoded = run_object(self._upstream.functions["response.decode"], answer, ctx)
+                    estimate = said_in_blocks(decoded.get("blocks") or ())
                 return Reply(
                     body=body,
-                    usage=hub.usage_of(facts.get("usage")),
+                    usage=usage,
                     stop=stop if type(stop) is str else None,
+                    estimate=estimate,
                 )
             return self._translated(answer, ctx, target)
         except TranslationError as error:
@@ -290,6 +298,7 @@ class FormatPair:
             stop=response["stop"],
             dropped=tuple(ctx["dropped"]),
             remember=hub.remember(response, upstream.name, client.forgets),
+            estimate=said_in_blocks(response["blocks"]) if usage.output is None else None,
         )
 
 

@@ -13,6 +13,7 @@ from omniroute.translation.continuing import is_wanted, whole_of
 from omniroute.translation.failures import classify
 from omniroute.translation.format import Format, Frames
 from omniroute.translation.runtime import Context
+from omniroute.translation.said import KEPT_BYTES, said_in_rows
 from omniroute.translation.shape import is_object
 from omniroute.translation.stream import begins, error_node
 from omniroute.translation.values import Failure, Usage
@@ -49,6 +50,8 @@ class PassedStream:
         if self._extra is not None and self._extra.unless(ctx["request"], ctx):
             self._extra = None
         self._ended = False
+        self._first: list[bytes] = []
+        self._bytes = 0
 
     def feed(self, chunk: bytes) -> bytes:
         out: list[bytes] = []
@@ -84,6 +87,17 @@ class PassedStream:
             return self._frames(self._format.writers.ping, {})
         return self._encoder.comment()
 
+    def estimate(self) -> int:
+        ctx: Context = {**self._ctx, "dropped": []}
+        rows: list[Any] = []
+        for data in self._first:
+            try:
+                rows += self._decode(orjson.loads(data), ctx) or ()
+            except (TranslationError, ExpressionError, RecursionError):
+                continue
+        read = sum(map(len, self._first))
+        return said_in_rows(rows) * self._bytes // read if read else 0
+
     def _frames(self, frames: Frames, node: dict[str, Any]) -> bytes:
         return b"".join(
             encode_frame(self._format, self._encoder, frame(node, self._ctx)) for frame in frames
@@ -117,6 +131,10 @@ class PassedStream:
         if not self.started:
             self.started = self._begins(node)
         self.chunks += 1
+        if self.usage.output is None:
+            if self._bytes < KEPT_BYTES:
+                self._first.append(data)
+            self._bytes += len(data)
         extra = self._extra
         if extra is not None and is_object(node):
             members = node

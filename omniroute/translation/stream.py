@@ -25,6 +25,7 @@ from typing import Any, Final
 
 import orjson
 
+from omniroute.catalog.tokens import estimate_tokens
 from omniroute.errors import ExpressionError, TranslationError, UpstreamCutError
 from omniroute.translation import hub
 from omniroute.translation.continuing import is_wanted
@@ -171,6 +172,10 @@ class TranslatedStream:
             self._write(self._writers.ping, {}, out)
             return b"".join(out)
         return self._encoder.comment()
+
+    def estimate(self) -> int:
+        pieces = (piece for block in self._blocks for piece in block.pieces)
+        return estimate_tokens("".join(said for name, said in pieces if name != "signature"))
 
     def folded(self) -> dict[str, Any]:
         """The answer so far, as the decoder of whole answers would have given it."""

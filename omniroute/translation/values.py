@@ -106,6 +106,8 @@ class Reply(Struct, frozen=True, kw_only=True):
     dropped: tuple[str, ...] = ()
     remember: Mapping[str, Any] = {}
     """To be recalled on a later turn, by tool-call id."""
+    estimate: int | None = None
+    """Tokens of output by estimate; None where the provider counted them."""
 
 
 class Stream(Protocol):
@@ -146,6 +148,10 @@ class Stream(Protocol):
 
     def ping(self) -> bytes:
         """A keep-alive in the client's format."""
+        ...
+
+    def estimate(self) -> int:
+        """Tokens of output so far by estimate, for when the provider did not count them."""
         ...
 
 

@@ -65,7 +65,7 @@ COMMENT ON COLUMN requests.cache_read_tokens IS 'Tokens: input read from the pro
 COMMENT ON COLUMN requests.cache_write_tokens IS 'Tokens: input written to the provider''s cache.';
 COMMENT ON COLUMN requests.output_tokens IS 'Tokens: output, reasoning included; NULL when unknown.';
 COMMENT ON COLUMN requests.reasoning_tokens IS 'Tokens: the part of the output that was reasoning.';
-COMMENT ON COLUMN requests.usage_estimated IS 'The provider reported no usage; the gateway counted.';
+COMMENT ON COLUMN requests.usage_estimated IS 'The provider did not count all of it; what it left out is estimated.';
 COMMENT ON COLUMN requests.cost_nanousd IS 'Nano-dollars, exact; NULL when price or usage is unknown.';
 COMMENT ON COLUMN requests.cost_usd IS 'US dollars, exact; NULL when price or usage is unknown.';
 COMMENT ON COLUMN requests.price_source IS 'Where the price came from: config, or the catalog and its date.';
