@@ -32,7 +32,7 @@ from omniroute.gateway.deliver import reply, stream_on, tried_headers
 from omniroute.gateway.fallback import first_answer
 from omniroute.gateway.reservations import Reservations
 from omniroute.gateway.reserve import ReroutedError, reserve, settle
-from omniroute.gateway.understand import admit, understand
+from omniroute.gateway.understand import admit, identify, understand
 from omniroute.request.inbound import Inbound, Opener, Whole
 from omniroute.request.request import Request
 from omniroute.request.services import Services
@@ -73,6 +73,16 @@ class Pipeline:
         finally:
             self.in_flight -= 1
             request.write()
+
+    def refuse_stranger(self, inbound: Inbound) -> None:
+        """Raises RequestError, and leaves a record, when a caller is refused whatever it asks."""
+        request = Request(self._services, self._current(), inbound)
+        try:
+            identify(request)
+        except RequestError as error:
+            request.failed(Failure(kind=error.kind, status=error.status, message=error.message))
+            request.write()
+            raise
 
     async def count(self, inbound: Inbound) -> Counted:
         """Tokens of a request's input. Raises RequestError as `run` does."""

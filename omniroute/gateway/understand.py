@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from omniroute.admission.gate import identify
-from omniroute.admission.values import Refuse
+from omniroute.admission import gate
+from omniroute.admission.values import Caller, Refuse
 from omniroute.answers.continued import look_back
 from omniroute.catalog.tokens import estimate_request
 from omniroute.decision import decide
@@ -24,14 +24,11 @@ _NEEDS: Final[Mapping[tuple[bool, bool], frozenset[str]]] = {
 """Capabilities that a request with tools, with images depends on."""
 
 
-async def understand(request: Request) -> Inquiry:
-    """Read a request, together with what it goes on from.
-
-    Raises RequestError when the caller is unknown or the body is unreadable.
-    """
-    inbound, record, snapshot = request.inbound, request.record, request.snapshot
-    caller = identify(
-        snapshot.admission,
+def identify(request: Request) -> Caller:
+    """Who asks. Raises RequestError when the address or the key is refused."""
+    inbound, record = request.inbound, request.record
+    caller = gate.identify(
+        request.snapshot.admission,
         inbound.key,
         ip=inbound.client_ip,
         surface="inference",
@@ -40,6 +37,16 @@ async def understand(request: Request) -> Inquiry:
     if isinstance(caller, Refuse):
         raise request.refused(caller)
     record.key, record.tags = caller.key_id, caller.tags
+    return caller
+
+
+async def understand(request: Request) -> Inquiry:
+    """Read a request, together with what it goes on from.
+
+    Raises RequestError when the caller is unknown or the body is unreadable.
+    """
+    caller = identify(request)
+    inbound, record, snapshot = request.inbound, request.record, request.snapshot
     request.body = request.full = parse_body(inbound.body)
     client = snapshot.formats.client(inbound.format)
     if client.continuing is not None:

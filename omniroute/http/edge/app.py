@@ -6,19 +6,20 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from sanic import HTTPResponse, Sanic
-from sanic.http.http1 import Http
 from sanic.request import Request
 
 from omniroute.base.log import request_id
 from omniroute.errors import RequestError
 from omniroute.http.edge import cors
-from omniroute.http.edge.asked import Asked, headers_of
+from omniroute.http.edge.asked import Asked
 from omniroute.http.edge.auth import client_ip_of, presented_key, request_id_of
 from omniroute.http.edge.endpoints import envelope_of
 from omniroute.http.edge.errors import from_exception, render
-from omniroute.http.edge.receive import BoundedRequest
+from omniroute.http.edge.insides import EdgeRequest, headers_of
+from omniroute.http.edge.receive import BodyRoom
 from omniroute.http.edge.routes import Handle, Route, Surface
 from omniroute.http.edge.routing import serve_routes
+from omniroute.request.inbound import Inbound
 from omniroute.translation.values import Formats
 from omniroute.worker.runtime import Runtime
 
@@ -28,9 +29,6 @@ RouteTable = Callable[[Formats], Iterable[Route]]
 NO_BOUND_S: Final = 10**9
 """Sanic's answer timeout is off: the pipeline bounds every wait itself, streams by silence."""
 
-MAX_HEADER_BYTES: Final = 16384
-"""The most that Sanic can be told to take."""
-
 
 def build_app(runtime: Runtime, routes: RouteTable, *, touchup: bool = False) -> Sanic[Any, Any]:
     """An application that serves `runtime` under `routes`, which are asked again at each reload.
@@ -39,7 +37,7 @@ def build_app(runtime: Runtime, routes: RouteTable, *, touchup: bool = False) ->
     process; tests build several.
     """
     app: Sanic[Any, Any] = Sanic(
-        f"omniroute-{id(runtime):x}", configure_logging=False, request_class=BoundedRequest
+        f"omniroute-{id(runtime):x}", configure_logging=False, request_class=EdgeRequest
     )
     app.config.TOUCHUP = touchup
     app.config.ACCESS_LOG = False
@@ -49,6 +47,7 @@ def build_app(runtime: Runtime, routes: RouteTable, *, touchup: bool = False) ->
     app.config.REQUEST_TIMEOUT = 60
     app.config.RESPONSE_TIMEOUT = NO_BOUND_S
     app.config.KEEP_ALIVE_TIMEOUT = 120
+    room = BodyRoom()
     served: Formats | None = None
 
     def follow() -> None:
@@ -56,7 +55,7 @@ def build_app(runtime: Runtime, routes: RouteTable, *, touchup: bool = False) ->
         nonlocal served
         formats = runtime.snapshot.formats
         if formats is not served:
-            serve_routes(app, routes(formats), lambda route: _boundary(runtime, route))
+            serve_routes(app, routes(formats), lambda route: _boundary(runtime, route, room))
             served = formats
 
     follow()
@@ -87,8 +86,6 @@ def build_app(runtime: Runtime, routes: RouteTable, *, touchup: bool = False) ->
 
 def _bound_bodies(app: Sanic[Any, Any], runtime: Runtime) -> None:
     app.config.REQUEST_MAX_SIZE = runtime.snapshot.config.server.max_body_bytes
-    # Sanic would bound heads by the bound of bodies as well, whenever that is set.
-    Http.set_header_max_size(MAX_HEADER_BYTES)
 
 
 def _add(response: HTTPResponse, headers: Mapping[str, str]) -> None:
@@ -107,8 +104,12 @@ def _refuse_coded(asked: Asked) -> None:
         )
 
 
-def _boundary(runtime: Runtime, route: Route) -> Handle:
-    """What every request passes: its id, its credential where the route needs a role."""
+def _boundary(runtime: Runtime, route: Route, room: BodyRoom) -> Handle:
+    """What every request passes: its id, its credential, and then its body.
+
+    A role is asked for here; a key for a model by the request's own steps, but a body that would
+    have to be waited for is not read for a caller who will be refused.
+    """
     handle = route.handle
     role = route.surface.value if route.surface in (Surface.VIEWER, Surface.ADMIN) else None
 
@@ -123,7 +124,14 @@ def _boundary(runtime: Runtime, route: Route) -> Handle:
             runtime.require_role(
                 presented_key(asked, snapshot), role=role, client_ip=client_ip_of(asked, snapshot)
             )
-        response = await handle(runtime, asked, **parameters)
+        elif asked.must_wait and route.surface is Surface.INFERENCE:
+            _refuse_stranger(runtime, asked)
+        max_body_bytes = runtime.snapshot.config.server.max_body_bytes
+        taken = await room.receive(request, max_body_bytes=max_body_bytes)
+        try:
+            response = await handle(runtime, asked, **parameters)
+        finally:
+            room.leave(taken)
         if response is not None:
             response.headers["X-Request-Id"] = number
             if "origin" in asked.headers:
@@ -131,4 +139,20 @@ def _boundary(runtime: Runtime, route: Route) -> Handle:
                 _add(response, cors.allow(origins, asked.headers))
         return response
 
+    # Sanic leaves the body to such a handler: it is read here once it is known who sends it.
+    setattr(serve, "is_stream", True)  # noqa: B010 - functions have no such attribute to a checker
     return serve
+
+
+def _refuse_stranger(runtime: Runtime, asked: Asked) -> None:
+    """Raises RequestError when the caller would be refused whatever the body says; recorded."""
+    snapshot = runtime.snapshot
+    inbound = Inbound(
+        request_id=asked.request_id,
+        path=asked.path,
+        format=envelope_of(snapshot.formats, asked.path, asked.headers),
+        headers=asked.headers,
+        key=presented_key(asked, snapshot),
+        client_ip=client_ip_of(asked, snapshot),
+    )
+    runtime.pipeline.refuse_stranger(inbound)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 from sanic.request import Request
 
-from omniroute.http.edge.respond import Answer, StreamSink
+from omniroute.http.edge.insides import HttpAnswer, all_values, headers_of
+from omniroute.http.edge.respond import StreamSink
 
 
 class Asked:
@@ -26,6 +27,12 @@ class Asked:
     @property
     def body(self) -> bytes:
         return self._request.body or b""
+
+    @property
+    def must_wait(self) -> bool:
+        """Whether some of the body is still to come."""
+        stream = self._request.stream
+        return stream is not None and not stream.is_here()
 
     @property
     def peer(self) -> str:
@@ -47,16 +54,6 @@ class Asked:
         self, status: int, headers: Mapping[str, str], content_type: str
     ) -> StreamSink:
         """Send the head of a streamed answer."""
-        response = Answer(status=status, headers=dict(headers), content_type=content_type)
+        response = HttpAnswer(status=status, headers=dict(headers), content_type=content_type)
         opened = await self._request.respond(response)
         return StreamSink(self._request.transport, opened or response)
-
-
-def headers_of(request: Request) -> Mapping[str, str]:
-    """By lower-case name; a repeated header shows its first value."""
-    return cast(Mapping[str, str], request.headers)
-
-
-def all_values(request: Request, name: str) -> list[str]:
-    headers: Any = request.headers
-    return list(headers.getall(name, ()))

@@ -16,7 +16,8 @@ from sanic.request import Request
 from omniroute.active.snapshot import Snapshot
 from omniroute.admission.forwarded import client_ip
 from omniroute.errors import RequestError
-from omniroute.http.edge.asked import Asked, all_values
+from omniroute.http.edge.asked import Asked
+from omniroute.http.edge.insides import all_values
 
 _SAFE_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _ids: Final = random.Random()  # noqa: S311 - seeded by the system; an id guards nothing

@@ -19,6 +19,7 @@ from sanic.exceptions import (
 
 from omniroute.errors import RequestError
 from omniroute.http.edge.endpoints import MANAGEMENT
+from omniroute.http.edge.insides import MalformedRequest
 from omniroute.http.edge.respond import whole
 from omniroute.translation.values import Failure, Formats
 
@@ -53,8 +54,6 @@ def from_exception(error: Exception) -> RequestError:
     match error:
         case RequestError():
             return error
-        case PayloadTooLarge() if "header" in str(error):
-            return RequestError("too_large", "the request's headers are too large", status=431)
         case PayloadTooLarge():
             return RequestError("too_large", "the request is larger than server.max_body allows")
         case MethodNotAllowed():
@@ -65,6 +64,9 @@ def from_exception(error: Exception) -> RequestError:
                 f"this path takes {allowed or 'other methods'}",
                 headers=headers,
             )
+        case MalformedRequest():
+            kind = "too_large" if error.status_code == 431 else "invalid_request"
+            return RequestError(kind, str(error), status=error.status_code)
         case NotFound():
             return RequestError("not_found", "there is nothing at this path", code="unknown_path")
         case RequestTimeout():

@@ -1,43 +1,52 @@
-"""A request whose body has to keep coming: a client that stalls is let go."""
+"""Bodies that are under way: read when it is known that they are wanted, all together bounded."""
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any, Final
 
-from sanic.exceptions import RequestTimeout
 from sanic.request import Request
 
-SILENCE_S: Final = 60.0
-"""How long nothing of a body may arrive."""
-WHOLE_S: Final = 600.0
-"""How long a body may take altogether, so that a byte a minute holds nothing open."""
+from omniroute.errors import RequestError
+
+LARGEST_AT_ONCE: Final = 8
+"""How many bodies of the largest size one worker holds: with the default of 32 MiB a quarter of a
+gigabyte."""
+RETRY_S: Final = 1.0
 
 
-class BoundedRequest(Request):
-    """What Sanic makes of each request; it bounds heads itself, and bodies not at all."""
+class BodyRoom:
+    """What one worker holds of its clients' bodies, in bytes."""
 
-    silence_s = SILENCE_S
+    def __init__(self) -> None:
+        self.held: int = 0
 
-    async def receive_body(self) -> None:
-        """Raises RequestTimeout when the body stalls."""
-        if self.body:
-            return
-        pieces: list[bytes] = []
-        stream: Any = self.stream
-        left = stream.request_bytes_left
-        if left and len(stream.recv_buffer) >= left:
-            self.body = b"".join([piece async for piece in stream])  # all here: nothing to wait for
-            return
-        clock = asyncio.get_running_loop().time
-        ends = clock() + WHOLE_S
+    async def receive(self, request: Request, *, max_body_bytes: int) -> int:
+        """Read the body; the room that it takes, to be given back by `leave`.
+
+        Raises RequestError (503) when there is none, and what reading raises.
+        """
+        stream: Any = request.stream
+        if stream is None or not stream.request_body:
+            return 0
+        most = LARGEST_AT_ONCE * max_body_bytes
+        # Of a body in chunks nobody knows how long it gets: it may get as long as one may be.
+        taken: int = min(stream.request_bytes_left or max_body_bytes, max_body_bytes)
+        if self.held + taken > most:
+            raise RequestError(
+                "unavailable",
+                "too many large requests are under way",
+                code="too_many_bodies",
+                retry_after_s=RETRY_S,
+            )
+        self.held += taken
         try:
-            async with asyncio.timeout(self.silence_s) as bound:
-                async for piece in stream:
-                    pieces.append(piece)
-                    bound.reschedule(min(clock() + self.silence_s, ends))
-        except TimeoutError:
-            stream.keep_alive = False
-            stream.request_body = None  # or Sanic would wait for the rest before it closes
-            raise RequestTimeout("the body stalled") from None
-        self.body = b"".join(pieces)
+            await request.receive_body()
+        except BaseException:
+            self.held -= taken
+            raise
+        read = len(request.body or b"")
+        self.held -= taken - read
+        return read
+
+    def leave(self, taken: int) -> None:
+        self.held -= taken

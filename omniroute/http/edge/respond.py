@@ -4,48 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any, Final
 
 import orjson
 from sanic import HTTPResponse
 
+from omniroute.http.edge.insides import HttpAnswer
+
 STALL_S: Final = 60.0
 """A reader that takes nothing for this long is gone; its stream ends and the upstream is freed."""
 HIGH_WATER_BYTES: Final = 65_536
 """Where Sanic's transport asks writers to wait; below it a send cannot block."""
-
-
-class Answer(HTTPResponse):
-    """Sanic's answer with a cheaper head: a value without control characters goes out as it is.
-
-    Sanic translates every name and every value, which for our ten headers costs as much as routing.
-    """
-
-    __slots__ = ()
-
-    @property
-    def processed_headers(self) -> list[tuple[bytes, bytes]]:  # pyright: ignore[reportIncompatibleMethodOverride] - Sanic only iterates
-        headers: Any = self.headers
-        if self.status not in (204, 304):
-            headers.setdefault("content-type", self.content_type)
-        return [(_name(name), _value(f"{value}")) for name, value in headers.items()]
-
-
-@lru_cache(maxsize=256)  # the names are ours, some forty
-def _name(name: str) -> bytes:
-    return _safe(name).encode("ascii")
-
-
-def _value(value: str) -> bytes:
-    if not value.isprintable():
-        value = _safe(value)
-    return value.encode(errors="surrogateescape")
-
-
-def _safe(text: str) -> str:
-    """Without anything that could end the line: header injection ends here."""
-    return "".join(character for character in text if character >= " " and character != "\x7f")
 
 
 class ClientStalledError(Exception):
@@ -84,7 +53,7 @@ def whole(
     status: int, headers: Mapping[str, str], body: bytes, content_type: str = "application/json"
 ) -> HTTPResponse:
     """An answer that is complete; Sanic adds its length."""
-    return Answer(body, status=status, headers=dict(headers), content_type=content_type)
+    return HttpAnswer(body, status=status, headers=dict(headers), content_type=content_type)
 
 
 def as_json(value: object, status: int = 200) -> HTTPResponse:

@@ -15,10 +15,10 @@ from typing import Any, Final, cast
 import uvloop
 from sanic.models.server_types import Signal as ServerSignal
 from sanic.server.async_server import AsyncioServer
-from sanic.server.protocols.http_protocol import HttpProtocol
 
 from omniroute.active.load import Loaded, Options
 from omniroute.http.edge.app import RouteTable, build_app
+from omniroute.http.edge.insides import EdgeProtocol
 from omniroute.http.edge.listening import Listening
 from omniroute.worker.runtime import Runtime
 
@@ -82,11 +82,11 @@ def _settle_collector() -> None:
 class Serving:
     """What one worker has open towards its clients."""
 
-    def __init__(self, listening: Listening, connections: set[HttpProtocol]) -> None:
+    def __init__(self, listening: Listening, connections: set[EdgeProtocol]) -> None:
         self._listening = listening
         self._connections = connections
 
-    def connections(self) -> list[HttpProtocol]:
+    def connections(self) -> list[EdgeProtocol]:
         return list(self._connections)
 
     def close(self) -> None:
@@ -100,11 +100,11 @@ async def start(
     """Serve `runtime` on a bound socket, which is closed with what is returned."""
     app = build_app(runtime, routes, touchup=touchup)
     loop = asyncio.get_running_loop()
-    connections: set[HttpProtocol] = set()
+    connections: set[EdgeProtocol] = set()
     # Sanic's own servers would also print what they are.
     await cast("Any", AsyncioServer)(app, loop, None, connections).startup()
     connect = partial(
-        HttpProtocol, loop=loop, connections=connections, signal=ServerSignal(), app=app
+        EdgeProtocol, loop=loop, connections=connections, signal=ServerSignal(), app=app
     )
     return Serving(Listening(listener, connect), connections)
 
