@@ -11,7 +11,7 @@ import click
 import orjson
 
 from omniroute.active.tables import USER_FOLDER, read_tables
-from omniroute.cli.tabular import render_rows
+from omniroute.cli.tabular import aligned, window
 from omniroute.errors import OmnirouteError, TableError
 from omniroute.translation.registry import load_formats
 from omniroute.translation.values import Formats
@@ -51,9 +51,8 @@ def formats_command(tables: str, *, as_json: bool) -> None:
         write_json(orjson.dumps(found))
         return
     columns = ("format", "framing", "path", "table", "title")
-    rows = [[row[name] for name in columns] for row in found]
-    for line in render_rows(columns, ["VARCHAR"] * len(columns), rows, "table"):
-        click.echo(line, nl=False)
+    rows = [columns, *([str(row[name]) for name in columns] for row in found)]
+    click.echo(aligned(rows, window()), nl=False)
 
 
 def load_tables(folder: str) -> Formats:

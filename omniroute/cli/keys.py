@@ -20,6 +20,7 @@ from omniroute.cli.options import (
     load_config,
     style,
 )
+from omniroute.cli.tabular import aligned, window
 from omniroute.config.check import Checked, check
 from omniroute.config.edit import EditError, insert_entry
 from omniroute.config.loader import TextReader
@@ -114,7 +115,7 @@ def keys_list(config: tuple[str, ...], *, as_json: bool) -> None:
         )
         for key in keys
     ]
-    click.echo(_table(table), nl=False)
+    click.echo(aligned(table, window()), nl=False)
 
 
 def _parse_tags(texts: tuple[str, ...]) -> dict[str, str]:
@@ -209,12 +210,3 @@ def _state(key: Key, now: datetime) -> str:
     if key.disabled:
         return "disabled"
     return "expired" if key.expires is not None and key.expires <= now else "active"
-
-
-def _table(rows: Sequence[tuple[str, ...]]) -> str:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = (
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
-    return "".join(f"{line}\n" for line in lines)

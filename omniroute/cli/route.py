@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import click
 import orjson
@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from omniroute.admission.values import Refuse
 from omniroute.cli.options import config_option, load_config, style
+from omniroute.cli.tabular import aligned, window
 from omniroute.config.model import Mark
 from omniroute.config.schema import suggest
 from omniroute.decision.offline import Outcome
@@ -19,6 +20,8 @@ from omniroute.errors import RequestError, UsageError
 from omniroute.routing.explain import Explained, explain
 from omniroute.routing.plan import Plan
 from omniroute.routing.values import Branch
+
+_INDENT: Final = "  "
 
 
 @click.command("route")
@@ -158,21 +161,18 @@ def _text(way: _Way) -> str:
         (f"{step.rank}.", f"{step.model} via {step.connection}", step.reason, _place(step.mark))
         for step in way.steps
     ]
-    lines += _aligned(rows)
+    lines += _indented(rows)
     if way.plan.excluded:
         lines.append("left out")
         excluded = way.plan.excluded
-        lines += _aligned([("-", one.target, one.reason, _place(one.mark)) for one in excluded])
+        lines += _indented([("-", one.target, one.reason, _place(one.mark)) for one in excluded])
     return "\n".join(lines) + "\n"
 
 
-def _aligned(rows: list[tuple[str, str, str, str]]) -> list[str]:
-    widths = [max(len(row[at]) for row in rows) for at in range(3)] if rows else []
-    return [
-        "  "
-        + "  ".join((*(c.ljust(w) for c, w in zip(row, widths, strict=False)), row[3])).rstrip()
-        for row in rows
-    ]
+def _indented(rows: list[tuple[str, str, str, str]]) -> list[str]:
+    width = window()
+    text = aligned(rows, None if width is None else width - len(_INDENT))
+    return [_INDENT + line for line in text.splitlines()]
 
 
 def _place(mark: Mark | None) -> str:

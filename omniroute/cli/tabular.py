@@ -1,25 +1,31 @@
-"""Rows of a query as text: an aligned table, CSV, JSON or Markdown."""
+"""The command line's tables: rows as aligned text, CSV, JSON or Markdown, and for terminals.
+
+What lays tables out for a terminal is loaded when one is written there."""
 
 from __future__ import annotations
 
 import csv
 import io
+import shutil
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any, Final, Literal, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 import orjson
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
 
 TextFormat = Literal["table", "csv", "json", "markdown"]
 Rows = Iterable[Sequence[Any]]
 
 _NUMERIC: Final = ("INT", "DECIMAL", "DOUBLE", "FLOAT")
 _NULL: Final = "NULL"
+_GAP: Final = "  "
 _MIN_COLUMN_CHARS: Final = 8
 _JSON: Final = orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
 _INT64: Final = range(-(2**63), 2**64)  # what orjson can write
@@ -40,11 +46,45 @@ def render_rows(
             return _plain(columns, types, rows)
 
 
+def aligned(rows: Sequence[Sequence[str]], width: int | None) -> str:
+    """Rows of equal length as lines; what is wider than `width` folds inside its columns.
+
+    None is for pipes and files: every row is one line there.
+    """
+    if not rows:
+        return ""
+    text = "".join(_padded(rows, [False] * len(rows[0])))
+    if width is None or max(map(len, text.splitlines())) <= width:
+        return text
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    grid = Table.grid(padding=(0, len(_GAP)))
+    for _ in rows[0]:
+        grid.add_column(overflow="fold")
+    for row in rows:
+        grid.add_row(*map(Text, row))
+    with console.capture() as capture:
+        console.print(grid)
+    return "".join(f"{line.rstrip()}\n" for line in capture.get().splitlines())
+
+
+def window() -> int | None:
+    """The terminal's width in characters; None when standard output is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
 def print_table(console: Console, columns: Sequence[str], types: Sequence[str], rows: Rows) -> None:
     """For a terminal: colours, and cells that fold instead of running out of the window.
 
     More columns than the window has room for stand one below the other, row by row.
     """
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
     count = 0
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     wide = len(columns) * _MIN_COLUMN_CHARS > console.width
@@ -67,6 +107,9 @@ def print_table(console: Console, columns: Sequence[str], types: Sequence[str], 
 
 
 def _upright(columns: Sequence[str], cells: Sequence[Text]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="bold")
     grid.add_column(overflow="fold")
@@ -80,14 +123,17 @@ def _plain(columns: Sequence[str], types: Sequence[str], rows: Rows) -> Iterator
         [_NULL if value is None else _printable(_short(value)) for value in row] for row in rows
     ]
     header = [_printable(name) for name in columns]
-    widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
-    right = [_is_numeric(type_) for type_ in types]
-    for row in (header, *cells):
+    return _padded([header, *cells], [_is_numeric(type_) for type_ in types])
+
+
+def _padded(rows: Sequence[Sequence[str]], right: Sequence[bool]) -> Iterator[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
         padded = (
             cell.rjust(width) if to_right else cell.ljust(width)
             for cell, width, to_right in zip(row, widths, right, strict=True)
         )
-        yield "  ".join(padded).rstrip() + "\n"
+        yield _GAP.join(padded).rstrip() + "\n"
 
 
 def _csv(columns: Sequence[str], rows: Rows) -> Iterator[str]:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from omniroute.cli.tabular import print_table, render_rows
+from omniroute.cli.tabular import aligned, print_table, render_rows
 
 
 def shown(columns: list[str], rows: list[tuple[object, ...]], *, width: int = 60) -> str:
@@ -43,3 +45,37 @@ def test_numbers_for_eyes_are_short_and_for_machines_exact() -> None:
     value = 0.1 + 0.2 + 1000
     assert "".join(render_rows(["a"], ["DOUBLE"], [(value,)], "table")) == "     a\n1000.3\n"
     assert "".join(render_rows(["a"], ["DOUBLE"], [(value,)], "csv")) == f"a\n{value!r}\n"
+
+
+ROWS = [
+    ("1.", "lab/m via main", "declared first " * 5, "(omniroute.yaml:3)"),
+    ("10.", "b", "c", ""),
+]
+
+
+def test_a_pipe_gets_one_line_for_each_row() -> None:
+    first, second = aligned(ROWS, None).splitlines()
+    assert first == "1.   lab/m via main  " + "declared first " * 5 + "  (omniroute.yaml:3)"
+    assert second.split() == ["10.", "b", "c"]
+    assert aligned([], None) == aligned([], 80) == ""
+
+
+def test_a_window_folds_what_it_has_no_room_for() -> None:
+    assert aligned(ROWS, 200) == aligned(ROWS, None)
+    lines = aligned(ROWS, 60).splitlines()
+    assert len(lines) > 2
+    assert max(map(len, lines)) <= 60
+    assert "".join(lines).count("declared") == 5
+
+
+def test_rich_is_loaded_for_a_terminal_alone() -> None:
+    text = """
+import sys
+from omniroute.cli.keys import keys_group
+from omniroute.cli.tabular import aligned
+aligned([("a", "b")], None)
+assert "rich" not in sys.modules
+aligned([("a", "b" * 90)], 20)
+assert "rich" in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", text], check=True)  # noqa: S603
