@@ -8,7 +8,7 @@ OmnirouteError
 │   │   └── BlockedAddressError    the outbound address rules forbid the target (SSRF guard)
 │   ├── UpstreamTimeoutError   connect, first byte, silence or the whole call took too long
 │   ├── UpstreamCutError       the answer ended, or was garbage, before its own end marker
-│   └── UpstreamStatusError    the provider answered with an error status
+│   └── UpstreamReportedError  a whole answer is an error, whatever its status
 ├── ExpressionError        a JMESPath expression is wrong, or met a value of the wrong type
 ├── TableError             a translation table cannot be used; carries its diagnostics
 ├── TranslationError       a body cannot be expressed in the other format
@@ -144,14 +144,8 @@ class UpstreamCutError(UpstreamError):
     kind: Kind = "upstream"
 
 
-class UpstreamStatusError(UpstreamError):
-    """The provider answered with an error status; `body` is bounded, `headers` lower-case."""
-
-    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        super().__init__(f"upstream answered {status}")
-        self.status = status
-        self.headers = headers
-        self.body = body
+class UpstreamReportedError(UpstreamError):
+    """The body of a good status is the format's error; who asked reads it as one."""
 
 
 class ExpressionError(OmnirouteError):

@@ -13,7 +13,7 @@ from typing import Final
 from msgspec import Struct
 
 from omniroute.admission.gate import AdmissionPlan, compile_admission
-from omniroute.base.secret import Secret
+from omniroute.base.secret import Redactor, Secret
 from omniroute.config.diagnostics import Diagnostic, warning
 from omniroute.config.model import Budget, Config, Connection, Mark, Provider, Ref
 from omniroute.config.refs import MissingSecretError, resolve
@@ -21,7 +21,7 @@ from omniroute.routing.index import ModelIndex, compile_index
 from omniroute.translation.values import Formats
 from omniroute.upstream.options import ECHO_SCHEME, TransportOptions, transport_options
 from omniroute.upstream.outlet import Outlet
-from omniroute.upstream.proxy import choose_proxy
+from omniroute.upstream.proxy import DIRECT, choose_proxy
 
 DIGEST_CHARS: Final = 12
 PROXY_VARIABLES: Final = tuple(
@@ -48,8 +48,8 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     hooks: Mapping[str, Hook]
     """By budget."""
     warnings: tuple[Diagnostic, ...]
-    secrets: tuple[Secret, ...]
-    """Every resolved secret, so that texts on their way out can be masked."""
+    redact: Redactor
+    """Takes every resolved secret out of what others say."""
 
     @property
     def transports(self) -> frozenset[TransportOptions]:
@@ -74,9 +74,9 @@ class _Secrets:
 
     def reveal(self, ref: Ref) -> str:
         """Raises MissingSecretError."""
-        secret = resolve(ref, env=self._around.env, read_file=self._around.read_file)
-        self.seen.append(secret)
-        return secret.reveal()
+        found = resolve(ref, env=self._around.env, read_file=self._around.read_file)
+        self.seen += (found.text, *found.values)
+        return found.text.reveal()
 
     def optional(self, ref: Ref | None) -> Secret | None:
         """Raises MissingSecretError."""
@@ -85,7 +85,9 @@ class _Secrets:
     def proxies(self) -> dict[str, str]:
         """The environment's proxy variables."""
         found = {name: self._around.env(name) for name in PROXY_VARIABLES}
-        return {name: value for name, value in found.items() if value}
+        known = {name: value for name, value in found.items() if value}
+        self.seen += (Secret(value) for name, value in known.items() if name.lower() != "no_proxy")
+        return known
 
 
 def compile_snapshot(
@@ -126,7 +128,7 @@ def compile_snapshot(
         outlets=outlets,
         hooks=hooks,
         warnings=tuple(warnings),
-        secrets=tuple(secrets.seen),
+        redact=Redactor(one for one in secrets.seen if one.reveal() != DIRECT),
     )
 
 

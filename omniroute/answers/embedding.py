@@ -20,7 +20,7 @@ from omniroute.catalog.tokens import estimate_tokens
 from omniroute.errors import RequestError, TranslationError, UpstreamError, UpstreamTimeoutError
 from omniroute.ledger.record import RequestRecord
 from omniroute.request.cost import cost_of
-from omniroute.request.provider import read_error, read_whole
+from omniroute.request.provider import read_whole, refused, request_to
 from omniroute.request.request import Request
 from omniroute.routing.plan import RouteFacts, plan
 from omniroute.routing.resolve import resolve
@@ -28,7 +28,6 @@ from omniroute.routing.retry import failure_of
 from omniroute.routing.values import Candidate
 from omniroute.state.store import Claim, Shortage
 from omniroute.translation.values import Embedded, Embedder, Failure, Usage
-from omniroute.upstream.client import Bounds, UpstreamRequest
 
 MAX_TEXT_CHARS: Final = 24_000  # some 8,000 tokens, the most that common models take
 MAX_BODY_BYTES: Final = 4 << 20
@@ -205,26 +204,14 @@ class Embedding:
     async def _send(self, candidate: Candidate, embedder: Embedder, text: str) -> Embedded:
         outlet = self._snapshot.outlets[candidate.connection_key]
         outbound = embedder.request(text, candidate.upstream_model)
-        request = UpstreamRequest(
-            method="POST",
-            url=outlet.base_url + outbound.path,
-            headers=(
-                *outbound.headers,
-                ("x-request-id", self._inbound.request_id),
-                *outlet.headers,
-            ),
-            body=outbound.body,
-        )
-        bounds = Bounds(
-            connect_s=outlet.connect_s, first_byte_s=outlet.first_byte_s, idle_s=outlet.idle_s
-        )
+        own = (("x-request-id", self._inbound.request_id),)
+        request = request_to(outlet, outbound, own=own)
         transport = self._services.transports.get(outlet.transport)
-        exchange = await transport.open(request, bounds)
+        exchange = await transport.open(request, outlet.bounds())
         try:
             if 200 <= exchange.status < 300:
                 return embedder.reply(await read_whole(exchange, limit_bytes=MAX_BODY_BYTES))
-            body = await read_error(exchange)
             pair = self._snapshot.formats.pair(outlet.format, outlet.format)
-            raise NoVectorError(pair.failure(exchange.status, exchange.headers, body))
+            raise NoVectorError(await refused(exchange, pair, self._snapshot.redact))
         finally:
             await exchange.close()

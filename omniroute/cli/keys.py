@@ -202,7 +202,7 @@ def _write_entry(files: tuple[str, ...], name: str, lines: tuple[str, ...]) -> N
 
 
 def _show(checked: Checked) -> None:
-    text = render_text(checked.diagnostics, checked.sources, secrets=checked.secrets, style=style)
+    text = render_text(checked.diagnostics, checked.sources, redact=checked.redact, style=style)
     click.echo(text, err=True)
 
 

@@ -15,7 +15,7 @@ import orjson
 from msgspec import Struct
 from msgspec.structs import replace
 
-from omniroute.base.secret import Secret, redact
+from omniroute.base.secret import Redactor
 from omniroute.config.build import build_config
 from omniroute.config.diagnostics import Diagnostic, has_errors, sort_diagnostics
 from omniroute.config.lint.facts import Facts
@@ -41,8 +41,8 @@ class Checked(Struct, frozen=True, kw_only=True):
     """Include patterns as paths: a new file that matches changes the configuration."""
     digest: str
     """SHA-256 of the merged content; equal for files that say the same."""
-    secrets: tuple[Secret, ...] = ()
-    """Secrets that stand in the files in plain text, to be masked wherever text is shown."""
+    redact: Redactor
+    """Takes out secrets that stand in the files in plain text, wherever text is shown."""
 
 
 def check(
@@ -62,13 +62,13 @@ def check(
     found = list(loaded.diagnostics)
     config: Config | None = None
     digest = ""
-    secrets: tuple[Secret, ...] = ()
+    redact = Redactor(())
     if loaded.root is not None:
         root = null_sections_removed(loaded.root)
         digest = hashlib.sha256(
             orjson.dumps(to_plain(root), option=orjson.OPT_SORT_KEYS)
         ).hexdigest()
-        secrets = literal_secrets(root)
+        redact = Redactor(literal_secrets(root))
         validated = check_schema(root)
         found += validated.diagnostics
         built = build_config(
@@ -87,7 +87,7 @@ def check(
             exists=reader.exists,
         )
         found += run_rules(facts)
-    diagnostics = sort_diagnostics((_masked(item, secrets) for item in found), loaded.sources)
+    diagnostics = sort_diagnostics((_masked(item, redact) for item in found), loaded.sources)
     return Checked(
         config=None if has_errors(diagnostics) else config,
         diagnostics=diagnostics,
@@ -95,14 +95,14 @@ def check(
         files=tuple(dict.fromkeys((*files, *loaded.sources))),
         patterns=loaded.patterns,
         digest=digest,
-        secrets=secrets,
+        redact=redact,
     )
 
 
-def _masked(item: Diagnostic, secrets: tuple[Secret, ...]) -> Diagnostic:
+def _masked(item: Diagnostic, redact: Redactor) -> Diagnostic:
     """The finding with no secret in its words, wherever they are shown or logged."""
-    message = mask_recognised(redact(item.message, secrets))
-    hint = None if item.hint is None else mask_recognised(redact(item.hint, secrets))
+    message = mask_recognised(redact(item.message))
+    hint = None if item.hint is None else mask_recognised(redact(item.hint))
     if message == item.message and hint == item.hint:
         return item
     return replace(item, message=message, hint=hint)

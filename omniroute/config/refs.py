@@ -70,15 +70,31 @@ def is_literal(text: str) -> bool:
     return not has_refs(text)
 
 
+class ResolvedRef(Struct, frozen=True):
+    """What stands behind a `Ref`: the whole text, and the values of its references alone."""
+
+    text: Secret
+    values: tuple[Secret, ...]
+
+
 def resolve(
     ref: Ref, *, env: Callable[[str], str | None], read_file: Callable[[str], bytes]
-) -> Secret:
+) -> ResolvedRef:
     """The value behind `ref`; MissingSecretError when a variable or file is missing or empty.
 
     A variable that is set but empty counts as unset, as in a shell's `:-`. One line end at the end
     of a file is dropped: editors and `kubectl create secret` add it.
     """
-    return Secret("".join(_look_up(part, ref, env, read_file) for part in parse_refs(ref.text)))
+    parts = parse_refs(ref.text)
+    found = [_look_up(part, ref, env, read_file) for part in parts]
+    return ResolvedRef(
+        text=Secret("".join(found)),
+        values=tuple(
+            Secret(value)
+            for part, value in zip(parts, found, strict=True)
+            if not isinstance(part, str)
+        ),
+    )
 
 
 def _parse_one(token: re.Match[str]) -> EnvRef | FileRef:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import msgspec
 import orjson
 
-from omniroute.base.secret import Secret, redact
+from omniroute.base.secret import Redactor
 from omniroute.base.version import __version__
 from omniroute.config.codes import Code, load_codes
 from omniroute.config.diagnostics import Diagnostic
@@ -40,12 +40,14 @@ def render_text(
     diagnostics: Sequence[Diagnostic],
     sources: Mapping[str, str],
     *,
-    secrets: tuple[Secret, ...] = (),
+    redact: Redactor | None = None,
     style: Style = plain,
 ) -> str:
     """One block for each finding: place, message, the line with a caret, hint, second places."""
     lines = {file: text.splitlines() for file, text in sources.items()}
-    blocks = [_block(item, lines, secrets=secrets, style=style) for item in diagnostics]
+    blocks = [
+        _block(item, lines, redact=redact or Redactor(()), style=style) for item in diagnostics
+    ]
     return "\n".join(blocks)
 
 
@@ -89,7 +91,7 @@ def _block(
     item: Diagnostic,
     lines: Mapping[str, Sequence[str]],
     *,
-    secrets: tuple[Secret, ...],
+    redact: Redactor,
     style: Style,
 ) -> str:
     place = style("place", f"{item.file}:{item.line}:{item.column}")
@@ -97,7 +99,7 @@ def _block(
     out = f"{place} {head} {item.message}\n"
     source = lines.get(item.file, ())
     if item.line <= len(source):
-        out += _snippet(source[item.line - 1], item, secrets=secrets, style=style)
+        out += _snippet(source[item.line - 1], item, redact=redact, style=style)
     if item.hint:
         out += f"  {style('hint', 'hint:')} {item.hint}\n"
     for other in item.related:
@@ -105,9 +107,9 @@ def _block(
     return out
 
 
-def _snippet(line: str, item: Diagnostic, *, secrets: tuple[Secret, ...], style: Style) -> str:
+def _snippet(line: str, item: Diagnostic, *, redact: Redactor, style: Style) -> str:
     before, rest = line[: item.column - 1], line[item.column - 1 :]
-    before, rest = _shown(before, secrets), _shown(rest, secrets)
+    before, rest = _shown(before, redact), _shown(rest, redact)
     if len(before) > _MAX_LINE // 2:
         before = "…" + before[-_MAX_LINE // 2 :]
     if len(rest) > _MAX_LINE // 2:
@@ -122,9 +124,9 @@ def _snippet(line: str, item: Diagnostic, *, secrets: tuple[Secret, ...], style:
     )
 
 
-def _shown(text: str, secrets: tuple[Secret, ...]) -> str:
+def _shown(text: str, redact: Redactor) -> str:
     """Source text that is safe to print: no secrets, no terminal control."""
-    masked = mask_recognised(redact(text, secrets))
+    masked = mask_recognised(redact(text))
     return "".join(char if char.isprintable() or char == "\t" else "�" for char in masked)
 
 

@@ -5,21 +5,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Mapping
 from typing import Any, TypeVar
-from urllib.parse import quote
 
 from msgspec import Struct
 
-from omniroute.errors import UpstreamError, UpstreamTimeoutError
-from omniroute.gateway.relay import ReportedFailureError, read_until_started
-from omniroute.request.provider import read_error, read_whole
+from omniroute.errors import UpstreamError, UpstreamReportedError, UpstreamTimeoutError
+from omniroute.gateway.relay import read_until_started
+from omniroute.request.provider import (
+    Redact,
+    ReportedFailureError,
+    failure_in,
+    read_whole,
+    refused,
+    request_to,
+)
 from omniroute.routing.retry import failure_of
 from omniroute.translation.values import Failure, Outbound, Pair, Reply, Stream, Target
-from omniroute.upstream.client import Bounds, Exchange, Transport, UpstreamRequest
-from omniroute.upstream.outlet import Outlet
+from omniroute.upstream.client import Exchange, Transport, UpstreamRequest
+from omniroute.upstream.outlet import Headers, Outlet
 
 T = TypeVar("T")
-
-Headers = tuple[tuple[str, str], ...]
 
 
 class AttemptFailedError(Exception):
@@ -77,6 +81,8 @@ class Ask(Struct, frozen=True, kw_only=True):
     request_id: str
     deadline: float
     """On the loop's clock; for a stream it bounds only the time to its first bytes."""
+    redact: Redact
+    """For what the provider says of a failure."""
 
 
 async def attempt(ask: Ask, transport: Transport) -> Answered | Begun:
@@ -85,13 +91,7 @@ async def attempt(ask: Ask, transport: Transport) -> Answered | Begun:
     loop = asyncio.get_running_loop()
     began = loop.time()
     request = request_of(ask, outbound)
-    outlet = ask.outlet
-    bounds = Bounds(
-        connect_s=outlet.connect_s,
-        first_byte_s=outlet.first_byte_s,
-        idle_s=outlet.idle_s,
-        deadline=None if ask.target.stream else ask.deadline,
-    )
+    bounds = ask.outlet.bounds(None if ask.target.stream else ask.deadline)
     try:
         exchange = await _within(ask, transport.open(request, bounds))
     except UpstreamError as error:
@@ -128,11 +128,14 @@ async def _receive(
 ) -> Answered | Begun:
     status = exchange.status
     if not 200 <= status < 300:
-        body = await read_error(exchange)
-        raise ReportedFailureError(ask.pair.failure(status, exchange.headers, body))
+        raise ReportedFailureError(await refused(exchange, ask.pair, ask.redact))
     if not ask.target.stream:
         body = await read_whole(exchange)
-        reply = ask.pair.reply(body, ask.body, ask.target)
+        try:
+            reply = ask.pair.reply(body, ask.body, ask.target)
+        except UpstreamReportedError:
+            failure = failure_in(body, exchange, ask.pair, ask.redact)
+            raise ReportedFailureError(failure) from None
         await exchange.close()
         return Answered(
             reply=reply,
@@ -142,7 +145,7 @@ async def _receive(
             dropped=outbound.dropped,
         )
     stream = ask.pair.stream(ask.body, ask.target)
-    held, ended = await read_until_started(exchange, stream)
+    held, ended = await read_until_started(exchange, stream, ask.redact)
     return Begun(
         exchange=exchange,
         stream=stream,
@@ -158,21 +161,8 @@ async def _receive(
 def request_of(ask: Ask, outbound: Outbound) -> UpstreamRequest:
     """What goes to the provider: the outlet's address and credential around a body."""
     declared, forwarded = _headers(ask)
-    return UpstreamRequest(
-        method="POST",
-        url=_url(ask.outlet, outbound),
-        headers=outbound.headers + declared,
-        own=(("x-request-id", ask.request_id), *forwarded),
-        body=outbound.body,
-    )
-
-
-def _url(outlet: Outlet, outbound: Outbound) -> str:
-    url = outlet.base_url + outbound.path
-    if outbound.query:
-        pairs = "&".join(f"{quote(name)}={quote(value)}" for name, value in outbound.query)
-        url += ("&" if "?" in url else "?") + pairs
-    return url
+    own = (("x-request-id", ask.request_id), *forwarded)
+    return request_to(ask.outlet, outbound, headers=declared, own=own)
 
 
 def _headers(ask: Ask) -> tuple[Headers, Headers]:

@@ -16,7 +16,6 @@ from omniroute.gateway.understand import admit, understand
 from omniroute.request.provider import read_whole
 from omniroute.request.request import Request
 from omniroute.routing.values import Candidate
-from omniroute.upstream.client import Bounds
 
 DEADLINE_S: Final = 10.0
 """A count is asked for before the real thing; an estimate in time is worth more than a late one."""
@@ -58,12 +57,7 @@ async def _asked(request: Request, ask: Ask, candidate: Candidate) -> int | None
     if counter is None:
         return None
     outlet = ask.outlet
-    bounds = Bounds(
-        connect_s=outlet.connect_s,
-        first_byte_s=outlet.first_byte_s,
-        idle_s=outlet.idle_s,
-        deadline=request.now_s() + DEADLINE_S,
-    )
+    bounds = outlet.bounds(request.now_s() + DEADLINE_S)
     try:
         sent = ask.pair.request(ask.body, ask.raw, ask.target)
         outbound = counter.request(sent.body, candidate.upstream_model)

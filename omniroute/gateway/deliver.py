@@ -69,7 +69,15 @@ async def stream_on(
     try:
         sink = await _open(request, begun, won, opener)
         request.first_byte()
-        await relay(begun.exchange, stream, sink, held=begun.held, ended=begun.ended, settle=settle)
+        await relay(
+            begun.exchange,
+            stream,
+            sink,
+            held=begun.held,
+            ended=begun.ended,
+            redact=request.snapshot.redact,
+            settle=settle,
+        )
         if not begun.ended and stream.done:
             await _drain_end(begun)
     finally:

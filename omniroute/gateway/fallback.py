@@ -11,7 +11,6 @@ from msgspec import Struct
 
 from omniroute.admission.settings import fields_for_model
 from omniroute.admission.values import Admit, Warned
-from omniroute.base.secret import redact
 from omniroute.decision.values import Routed, World
 from omniroute.errors import RequestError, TranslationError
 from omniroute.gateway.attempt import Answered, Ask, AttemptFailedError, Begun, attempt
@@ -112,6 +111,7 @@ async def ask_of(request: Request, admit: Admit, candidate: Candidate) -> Ask:
         client_headers=inbound.headers,
         request_id=inbound.request_id,
         deadline=request.deadline,
+        redact=snapshot.redact,
     )
 
 
@@ -160,7 +160,7 @@ def _note(
             first_byte_ms=round(seen.first_byte_ms, 3) if seen.first_byte_ms else None,
             status=seen.status,
             error_class=failure.kind if failure else None,
-            reason=redact(failure.message, request.snapshot.secrets) if failure else None,
+            reason=failure.message if failure else None,
         ),
     )
 

@@ -12,6 +12,7 @@ from typing import Final
 
 from omniroute.errors import UpstreamError
 from omniroute.request.inbound import Sink
+from omniroute.request.provider import Redact, ReportedFailureError, heard
 from omniroute.routing.retry import failure_of
 from omniroute.translation.values import Failure, Stream
 from omniroute.upstream.client import Exchange
@@ -22,16 +23,8 @@ MAX_HELD_BYTES: Final = 64 << 10
 """No answer takes more to announce itself."""
 
 
-class ReportedFailureError(Exception):
-    """The upstream reported a failure inside its stream before anything reached the client."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.message)
-        self.failure = failure
-
-
 async def read_until_started(
-    exchange: Exchange, stream: Stream, *, hold_s: float = MAX_HOLD_S
+    exchange: Exchange, stream: Stream, redact: Redact, *, hold_s: float = MAX_HOLD_S
 ) -> tuple[bytes, bool]:
     """Client bytes up to the first that matter, and whether the upstream has closed.
 
@@ -46,10 +39,12 @@ async def read_until_started(
         chunk = await exchange.read()
         if chunk:
             held += stream.feed(chunk)
-        if stream.failure is not None:
-            raise ReportedFailureError(stream.failure)
         if not chunk:
-            return held + stream.finish(), True
+            held += stream.finish()
+        if stream.failure is not None:
+            raise ReportedFailureError(heard(stream.failure, redact))
+        if not chunk:
+            return held, True
         if held:
             until_s = now_s() + hold_s if until_s is None else until_s
             if now_s() >= until_s or len(held) > MAX_HELD_BYTES:
@@ -64,6 +59,7 @@ async def relay(
     *,
     held: bytes,
     ended: bool,
+    redact: Redact,
     settle: Callable[[Failure | None, int], Awaitable[None]],
 ) -> int:
     """Forward until the end; the number of bytes sent.
@@ -90,7 +86,7 @@ async def relay(
             data = stream.fail(failure)
             break
         if stream.failure is not None:
-            failure = stream.failure
+            failure = heard(stream.failure, redact)
             data += stream.fail(failure)
             break
     if stream.done and not ended and failure is None:

@@ -6,7 +6,6 @@ import msgspec
 from msgspec import Struct
 
 from omniroute.active.shown import masked
-from omniroute.base.secret import redact
 from omniroute.config.diagnostics import Diagnostic
 from omniroute.config.model import Config
 from omniroute.management.derived import masked_kind
@@ -55,7 +54,7 @@ def config(runtime: Runtime) -> ActiveConfig:
 
 def reload_report(runtime: Runtime) -> ReloadReport:
     """The last load; messages are masked, as they may quote a line."""
-    status, secrets = runtime.reloader.status, runtime.snapshot.secrets
+    status, redact = runtime.reloader.status, runtime.snapshot.redact
     return ReloadReport(
         ok=status.ok,
         digest=status.digest,
@@ -65,9 +64,9 @@ def reload_report(runtime: Runtime) -> ReloadReport:
         succeeded=status.succeeded,
         failed=status.failed,
         restart_needed=list(status.waiting),
-        error=None if status.error is None else redact(status.error, secrets),
+        error=None if status.error is None else redact(status.error),
         diagnostics=[
-            msgspec.structs.replace(item, message=redact(item.message, secrets))
+            msgspec.structs.replace(item, message=redact(item.message))
             for item in status.diagnostics
         ],
     )

@@ -1,16 +1,55 @@
-"""Asking a provider: the one way to read what it answers."""
+"""The one way to ask a provider: what is sent, how much is read, and what a failure of its says.
+
+Whatever a provider says of a failure comes in here and nowhere else, and no secret of ours comes in
+with it: what is told to clients, logged or kept is made of such a `Failure` alone.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
+from msgspec.structs import replace
+
 from omniroute.errors import UpstreamCutError, UpstreamError
-from omniroute.upstream.client import Exchange
+from omniroute.translation.values import Failure, Outbound, Pair
+from omniroute.upstream.client import Exchange, UpstreamRequest
+from omniroute.upstream.outlet import Headers, Outlet
+
+Redact = Callable[[str], str]
+"""A text without the secrets of the snapshot that a request runs on."""
 
 MAX_REPLY_BYTES: Final = 64 << 20
 """A whole answer is held in memory once; beyond this the upstream is not answering a chat."""
 MAX_ERROR_BYTES: Final = 256 << 10
 """Of an error answer only the beginning is worth reading."""
+_MAX_MESSAGE: Final = 4000  # characters of a provider's error page; enough for every real message
+_MAX_WORD: Final = 200  # of a code or a field's path
+_MARGIN: Final = 4096  # looked at beyond those, as a secret may stand where the text is cut
+
+
+class ReportedFailureError(Exception):
+    """The provider says that it failed, in an error answer or inside its stream."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+def request_to(
+    outlet: Outlet, outbound: Outbound, *, headers: Headers | None = None, own: Headers = ()
+) -> UpstreamRequest:
+    """The outlet's address and credential around a body.
+
+    `headers` stand in the place of the outlet's; `own` are those of this request alone.
+    """
+    return UpstreamRequest(
+        method="POST",
+        url=outlet.url(outbound.path, outbound.query),
+        headers=outbound.headers + (outlet.headers if headers is None else headers),
+        own=own,
+        body=outbound.body,
+    )
 
 
 async def read_whole(exchange: Exchange, *, limit_bytes: int = MAX_REPLY_BYTES) -> bytes:
@@ -28,7 +67,32 @@ async def read_whole(exchange: Exchange, *, limit_bytes: int = MAX_REPLY_BYTES) 
     return first if len(chunks) == 1 else b"".join(chunks)
 
 
-async def read_error(exchange: Exchange) -> bytes:
+async def refused(exchange: Exchange, pair: Pair, redact: Redact) -> Failure:
+    """What an error answer says."""
+    return failure_in(await _read_error(exchange), exchange, pair, redact)
+
+
+def failure_in(body: bytes, exchange: Exchange, pair: Pair, redact: Redact) -> Failure:
+    """What a body says that is an error."""
+    return heard(pair.failure(exchange.status, exchange.headers, body), redact)
+
+
+def heard(failure: Failure, redact: Redact) -> Failure:
+    """A failure as a stream tells it, with no secret in it."""
+    return replace(
+        failure,
+        message=_told(failure.message, _MAX_MESSAGE, redact),
+        code=failure.code and _told(failure.code, _MAX_WORD, redact),
+        param=failure.param and _told(failure.param, _MAX_WORD, redact),
+    )
+
+
+def words_of(error: UpstreamError, redact: Redact) -> str:
+    """A transport's own words, for a log; they may quote an address or what the other side said."""
+    return _told(str(error), _MAX_WORD, redact)
+
+
+async def _read_error(exchange: Exchange) -> bytes:
     """The beginning of an error answer; what cannot be read is left out."""
     chunks: list[bytes] = []
     size = 0
@@ -39,3 +103,7 @@ async def read_error(exchange: Exchange) -> bytes:
     except UpstreamError:
         pass  # the status alone tells enough
     return b"".join(chunks)[:MAX_ERROR_BYTES]
+
+
+def _told(text: str, chars: int, redact: Redact) -> str:
+    return redact(text[: chars + _MARGIN])[:chars]

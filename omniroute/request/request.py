@@ -9,7 +9,6 @@ from typing import Any
 
 from omniroute.active.snapshot import Snapshot
 from omniroute.admission.values import Refuse
-from omniroute.base.secret import redact
 from omniroute.errors import RequestError
 from omniroute.ledger.record import RequestRecord
 from omniroute.request.inbound import Inbound
@@ -127,8 +126,6 @@ class Request:
             return
         self.written = True
         record = self.record
-        if record.error_message is not None:
-            record.error_message = redact(record.error_message, self.snapshot.secrets)
         total_ms = self.elapsed_ms()
         before_ms = total_ms if record.first_byte_ms is None else record.first_byte_ms
         record.total_ms = round(total_ms, 3)

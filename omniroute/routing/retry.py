@@ -30,7 +30,6 @@ from omniroute.errors import (
     UpstreamConnectError,
     UpstreamCutError,
     UpstreamError,
-    UpstreamStatusError,
     UpstreamTimeoutError,
 )
 from omniroute.translation.values import Failure
@@ -113,8 +112,6 @@ def matches(rule: str, failure: Failure) -> bool:
 def failure_of(error: UpstreamError) -> Failure:
     """An exception of the transport as a failure; its text stays in the log, not in answers."""
     match error:
-        case UpstreamStatusError():
-            return Failure(kind="upstream", status=error.status, message=str(error))
         case UpstreamTimeoutError():
             words = {
                 "connect": "could not be reached in time",

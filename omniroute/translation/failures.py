@@ -27,7 +27,6 @@ _BY_STATUS: Final[Mapping[int, Kind]] = {
     504: "timeout",
     529: "overloaded",
 }
-_MAX_MESSAGE: Final = 4000  # of a provider's error page; enough for every real message
 
 
 def kind_of_status(status: int) -> Kind:
@@ -52,7 +51,7 @@ def classify(
     kind which the format has no code for, tried where only a general kind is known.
     """
     message = said.get("message")
-    text = message[:_MAX_MESSAGE] if type(message) is str and message else "the provider failed"
+    text = message if type(message) is str and message else "the provider failed"
     if status is not None and not 400 <= status < 600:
         status = None  # a redirect, or a success without an answer: no status for a client
     own = said.get("status")

@@ -9,7 +9,12 @@ from urllib.parse import quote
 import orjson
 from msgspec import Struct
 
-from omniroute.errors import ExpressionError, TranslationError, UpstreamCutError
+from omniroute.errors import (
+    ExpressionError,
+    TranslationError,
+    UpstreamCutError,
+    UpstreamReportedError,
+)
 from omniroute.translation import hub
 from omniroute.translation.failures import classify, parse_retry_after
 from omniroute.translation.format import Format
@@ -130,6 +135,8 @@ class FormatPair:
             raise UpstreamCutError("the upstream's answer is not JSON") from error
         if not is_object(answer):
             raise UpstreamCutError("the upstream's answer is not a JSON object")
+        if self._is_failure(answer, request, target):
+            raise UpstreamReportedError("the upstream's answer is an error")
         try:
             if self.passthrough:
                 facts = run_object(self._upstream.functions["response.read"], answer, ctx)
@@ -200,7 +207,7 @@ class FormatPair:
         except (orjson.JSONDecodeError, TranslationError):
             pass
         if not is_object(said):
-            said = {"message": body[:2000].decode(errors="replace").strip()}
+            said = {"message": body.decode(errors="replace").strip()}
         return classify(
             said,
             status=status,
@@ -208,6 +215,22 @@ class FormatPair:
             messages=upstream.constants("errors", "messages"),
             retry_after_s=parse_retry_after(headers),
         )
+
+    def _is_failure(self, answer: Any, request: dict[str, Any], target: Target) -> bool:
+        """The words of an error where an answer should be, under a status that tells of none."""
+        functions = self._upstream.functions
+        try:
+            said = run_object(functions["errors.decode"], answer, {"dropped": []})
+        except TranslationError:
+            return False
+        if not any(type(said.get(name)) is str for name in ("message", "code", "type")):
+            return False
+        try:
+            decoded = run_object(functions["response.decode"], answer, context(target, request))
+        except TranslationError:
+            return True  # an answer that says why it broke off
+        used = hub.usage_object(hub.usage_of(decoded.get("usage")))
+        return not (decoded.get("blocks") or any(used.values()))
 
     def _passed(self, body: dict[str, Any], raw: bytes, target: Target, ctx: Context) -> bytes:
         """The client's own body with what the target changes put in its places."""

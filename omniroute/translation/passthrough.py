@@ -46,6 +46,7 @@ class PassedStream:
         self._watch = same.functions["stream.watch"]
         self._decode = same.functions["stream.decode"]
         self._start = same.functions["stream.start"]
+        self._error = same.functions["errors.decode"]
         self._extra = same.extra
         if self._extra is not None and self._extra.unless(ctx["request"], ctx):
             self._extra = None
@@ -113,6 +114,8 @@ class PassedStream:
         try:
             node = orjson.loads(data)
             rows = self._watch(node, self._ctx)
+            if name == "error":
+                rows = [{"error": self._error(node, self._ctx)}]
             if not self.started and "response" not in self._ctx:
                 begun = self._start(node, self._ctx)
                 if is_object(begun):

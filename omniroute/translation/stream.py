@@ -121,6 +121,7 @@ class TranslatedStream:
         self._client = client
         self._start = upstream.functions["stream.start"]
         self._decode = upstream.functions["stream.decode"]
+        self._error = upstream.functions["errors.decode"]
         self._response: dict[str, Any] = {}
         ctx["response"] = self._response
         ctx["sequence"] = 0
@@ -137,7 +138,7 @@ class TranslatedStream:
         out: list[bytes] = []
         try:
             for event in self._decoder.feed(chunk):
-                self._event(event.data, out)
+                self._event(event.event, event.data, out)
         except _UNTRANSLATABLE as error:
             raise UpstreamCutError(_NOT_TRANSLATED) from error
         self.dropped = tuple(self._ctx["dropped"])
@@ -147,7 +148,7 @@ class TranslatedStream:
         out: list[bytes] = []
         try:
             for event in self._decoder.finish():
-                self._event(event.data, out)
+                self._event(event.event, event.data, out)
             if self.failure is None and not self._finished:
                 if not self.done and not (self.stop is not None and self._upstream.ends_with_stop):
                     raise UpstreamCutError("the upstream closed the stream before the answer's end")
@@ -208,7 +209,7 @@ class TranslatedStream:
 
     # One upstream event.
 
-    def _event(self, data: bytes, out: list[bytes]) -> None:
+    def _event(self, name: str | None, data: bytes, out: list[bytes]) -> None:
         if self._finished or self.failure is not None:
             return
         if data == self._upstream.marker:
@@ -226,6 +227,8 @@ class TranslatedStream:
                 if is_object(begun):
                     self._begin(hub.begun_of(begun), out)
             rows = self._decode(node, self._ctx)
+            if name == "error":
+                rows = [{"error": self._error(node, self._ctx)}]
         except _UNTRANSLATABLE:
             self.malformed += 1
             return

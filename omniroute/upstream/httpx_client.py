@@ -293,5 +293,6 @@ def _translated(error: httpx.TransportError, phase: Phase, limit_s: float) -> Up
     if isinstance(error, httpx.ConnectError | httpx.ProxyError | httpx.UnsupportedProtocol):
         return UpstreamConnectError(f"no connection: {said}")
     if isinstance(error, httpx.LocalProtocolError):
-        return UpstreamConnectError(f"the request cannot be sent: {said}")
+        # The library quotes the header that it does not take, and that may be the credential.
+        return UpstreamConnectError("the request cannot be sent: it would not be HTTP")
     return UpstreamCutError(f"the answer broke off: {said}")

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from urllib.parse import quote
+
 from msgspec import Struct
 
+from omniroute.upstream.client import Bounds
 from omniroute.upstream.options import TransportOptions
+
+Headers = tuple[tuple[str, str], ...]
 
 
 class Outlet(Struct, frozen=True, kw_only=True):
@@ -14,8 +20,23 @@ class Outlet(Struct, frozen=True, kw_only=True):
     """`provider/connection`."""
     format: str
     base_url: str
-    headers: tuple[tuple[str, str], ...]
+    headers: Headers
     transport: TransportOptions
     connect_s: float
     first_byte_s: float
     idle_s: float
+
+    def url(self, path: str, query: Iterable[tuple[str, str]] = ()) -> str:
+        """`path` goes onto the base URL as it is, `query` percent-encoded."""
+        url = self.base_url + path
+        pairs = "&".join(f"{quote(name)}={quote(value)}" for name, value in query)
+        return f"{url}{'&' if '?' in url else '?'}{pairs}" if pairs else url
+
+    def bounds(self, deadline: float | None = None) -> Bounds:
+        """The waits of one exchange; `deadline` is a time of the running loop."""
+        return Bounds(
+            connect_s=self.connect_s,
+            first_byte_s=self.first_byte_s,
+            idle_s=self.idle_s,
+            deadline=deadline,
+        )

@@ -79,7 +79,11 @@ class Runtime:
         self.reloader = Reloader(options, first, activate=self._activate, clock=clock)
         self._supervisor = Supervisor()
         self._webhooks = Webhooks(
-            self.transports, self._supervisor, clock=clock, count=self.meters.delivered
+            self.transports,
+            self._supervisor,
+            clock=clock,
+            count=self.meters.delivered,
+            redact=self._redact,
         )
         self._listeners: list[Callable[[], None]] = []
         self._drainer = Drainer(self.data_dir)
@@ -189,6 +193,9 @@ class Runtime:
         hook = self.snapshot.hooks.get(event.budget)
         if hook is not None:
             self._webhooks.send(hook, event)
+
+    def _redact(self, text: str) -> str:
+        return self.snapshot.redact(text)
 
     def _activate(self, loaded: Loaded) -> None:
         self.snapshot = loaded.snapshot

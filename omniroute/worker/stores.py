@@ -34,7 +34,7 @@ def open_store(config: Config, clock: Clock) -> Store:
     """The store that this process is to use. Raises MissingSecretError for its URL's secret."""
     url = os.environ.get(STATE_ENV)
     if config.state_url is not None:
-        url = resolve(config.state_url, env=os.environ.get, read_file=_read_file).reveal()
+        url = resolve(config.state_url, env=os.environ.get, read_file=_read_file).text.reveal()
     if url:
         from omniroute.state.valkey import ValkeyStore  # its client for who shares a store
 

@@ -20,6 +20,7 @@ from omniroute.base.tasks import Supervisor
 from omniroute.base.units import NANO
 from omniroute.base.version import __version__
 from omniroute.errors import BlockedAddressError, UpstreamError
+from omniroute.request.provider import Redact, words_of
 from omniroute.upstream.client import Bounds, UpstreamRequest
 from omniroute.upstream.pool import TransportPool
 
@@ -44,9 +45,11 @@ class Webhooks:
         *,
         clock: Clock,
         count: Callable[[str], None],
+        redact: Redact,
         waits_s: tuple[float, ...] = WAITS_S,
     ) -> None:
         """`count` hears of each call's result: `ok`, `failed` or `dropped`."""
+        self._redact = redact
         self._transports = transports
         self._supervisor = supervisor
         self._clock = clock
@@ -95,9 +98,9 @@ class Webhooks:
         try:
             exchange = await self._transports.get(hook.transport).open(request, bounds)
         except BlockedAddressError as error:
-            return str(error), True
+            return words_of(error, self._redact), True
         except UpstreamError as error:
-            return str(error), False
+            return words_of(error, self._redact), False
         status = exchange.status
         await exchange.close()
         if 200 <= status < 300:

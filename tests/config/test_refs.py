@@ -58,7 +58,7 @@ def read_file(path: str) -> bytes:
 
 
 def value(text: str, env: dict[str, str]) -> str:
-    return resolve(Ref(text, "/etc/omni"), env=env.get, read_file=read_file).reveal()
+    return resolve(Ref(text, "/etc/omni"), env=env.get, read_file=read_file).text.reveal()
 
 
 def test_values_come_from_environment_and_files() -> None:

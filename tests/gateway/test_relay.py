@@ -203,6 +203,6 @@ class Pinging:
 
 async def test_a_provider_that_only_pings_is_shown_after_a_while() -> None:
     stream = formats().pair("openai-chat", "anthropic").stream({}, target(stream=True))
-    held, ended = await read_until_started(Pinging(), stream, hold_s=0)
+    held, ended = await read_until_started(Pinging(), stream, str, hold_s=0)
     assert b'"role":"assistant"' in held
     assert (ended, stream.started) == (False, False)

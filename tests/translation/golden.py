@@ -10,7 +10,7 @@ import msgspec
 import orjson
 import yaml
 
-from omniroute.errors import TranslationError, UpstreamCutError
+from omniroute.errors import TranslationError, UpstreamCutError, UpstreamReportedError
 from omniroute.translation.values import Pair, Stream, Target
 from omniroute.wire.framing import FRAMINGS
 from tests.translation.tables import formats, target
@@ -78,8 +78,11 @@ def _request(pair: Pair, body: dict[str, Any], where: Target) -> dict[str, Any]:
 
 
 def _reply(pair: Pair, answer: Any, body: dict[str, Any], where: Target) -> dict[str, Any]:
+    raw = orjson.dumps(answer)
     try:
-        reply = pair.reply(orjson.dumps(answer), body, where)
+        reply = pair.reply(raw, body, where)
+    except UpstreamReportedError:
+        return {"failure": _plain(pair.failure(200, {}, raw))}
     except UpstreamCutError as error:
         return {"cut": str(error)}
     found = {"body": orjson.loads(reply.body), "usage": _plain(reply.usage), "stop": reply.stop}

@@ -11,7 +11,7 @@ import pytest
 
 from omniroute.admission.budget import BudgetEvent
 from omniroute.base.clock import SystemClock
-from omniroute.base.secret import Secret
+from omniroute.base.secret import Redactor, Secret
 from omniroute.base.tasks import Supervisor
 from omniroute.upstream.options import TransportOptions
 from omniroute.upstream.pool import TransportPool
@@ -50,7 +50,12 @@ async def calling() -> AsyncGenerator[Caller]:
     try:
         yield Caller(
             Webhooks(
-                pool, supervisor, clock=SystemClock(), count=results.append, waits_s=(0.0, 0.0)
+                pool,
+                supervisor,
+                clock=SystemClock(),
+                count=results.append,
+                redact=Redactor(()),
+                waits_s=(0.0, 0.0),
             ),
             results,
         )
