@@ -170,7 +170,7 @@ def _hook(config: Config, budget: Budget, secrets: _Secrets) -> Hook | None:
     """Raises MissingSecretError."""
     if budget.webhook is None:
         return None
-    url = secrets.reveal(budget.webhook)
+    url = secrets.reveal(budget.webhook.url)
     return Hook(
         url=Secret(url),
         transport=TransportOptions(
@@ -181,7 +181,7 @@ def _hook(config: Config, budget: Budget, secrets: _Secrets) -> Hook | None:
                 settings=secrets.optional(config.settings.proxy),
                 environment=secrets.proxies(),
             ),
-            allow_private_network=budget.webhook_private_network,
+            allow_private_network=budget.webhook.allow_private_network,
         ),
     )
 

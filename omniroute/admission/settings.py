@@ -61,7 +61,5 @@ def fields_for_model(
 
 
 def _stepped(effort: str, step: int) -> str:
-    if effort not in _EFFORTS:
-        return effort
     index = _EFFORTS.index(effort) + step
     return _EFFORTS[min(max(index, 0), len(_EFFORTS) - 1)]

@@ -35,7 +35,7 @@ class Repeats:
     @classmethod
     def of(cls, request: Request, caller: Caller) -> Repeats | None:
         """None when the request has no name, or repeats are off. Raises RequestError."""
-        window_s = request.snapshot.config.idempotency_window_s
+        window_s = request.snapshot.config.idempotency.window_s
         if window_s <= 0:
             return None
         inbound = request.inbound

@@ -46,6 +46,14 @@ def parse_rate(text: str) -> tuple[int, float]:
     return int(match[1]), _DURATION_S[match[2]]
 
 
+def parse_share(text: str) -> float:
+    """`80%` to 0.8; ValueError when it is not one."""
+    number, percent, rest = text.partition("%")
+    if not percent or rest:
+        raise ValueError(f"{text!r} is not a share; write 80% or 99.5%")
+    return float(number) / 100
+
+
 def parse_usd(value: str | float) -> int:
     """US dollars to integer nano-dollars, exactly as written; ValueError when it is not money."""
     try:

@@ -1,38 +1,24 @@
-"""The checked tree to the frozen Config: one builder per section, put together here.
+"""The checked tree to the frozen Config.
 
-To add a section: describe it in the schema, write `build_<section>(view) -> Value` in
-`omniroute.config.sections`, and add its line to `build_config`. A section keyed by id goes into
-`loader.ID_SECTIONS`. Rules that look at several values belong into `omniroute.config.lint`.
+To add a field, write it in `model` and in the schema; a test tells where they differ. A section
+keyed by id goes into `loader.ID_SECTIONS`. Rules that look at several values belong into
+`omniroute.config.lint`; what an entry takes from elsewhere is a completion here.
 """
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable, Collection, Mapping
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from omniroute.config.diagnostics import Diagnostic
-from omniroute.config.model import Config, Mark, Resilience
+from omniroute.config.bind import Binding, Values, bind
+from omniroute.config.diagnostics import Diagnostic, Path
+from omniroute.config.inherit import complete_resilience
+from omniroute.config.model import Config, ConfigTest, Provider
 from omniroute.config.preset import Preset
-from omniroute.config.sections.governance import (
-    build_budgets,
-    build_cache,
-    build_ip_filter,
-    build_policies,
-    build_state_url,
-    build_tests,
-)
-from omniroute.config.sections.keys import build_keys
-from omniroute.config.sections.providers import build_providers
-from omniroute.config.sections.routing import build_aliases, build_combos, build_resilience
-from omniroute.config.sections.server import (
-    build_auth,
-    build_reload,
-    build_server,
-    build_settings,
-    build_usage,
-)
-from omniroute.config.view import Findings, View
+from omniroute.config.presets import Presets
 from omniroute.config.yamltree import Map, walk
 
 
@@ -51,33 +37,19 @@ def build_config(
     formats: Collection[str] | None,
 ) -> Built:
     """`root` must have passed `check_schema`."""
-    findings = Findings(absolute)
-    view = View(root, (), findings)
-    resilience = build_resilience(view.view("resilience"), Resilience())
-    config = Config(
-        server=build_server(view.view("server"), base_folder=findings.folder_of(root.mark)),
-        auth=build_auth(view.view("auth")),
-        keys=build_keys(view),
-        providers=build_providers(view, presets=presets, formats=formats, resilience=resilience),
-        aliases=build_aliases(view),
-        combos=build_combos(view, resilience),
-        resilience=resilience,
-        policies=build_policies(view),
-        ip_filter=build_ip_filter(view.view("ip_filter")),
-        budgets=build_budgets(view),
-        cache=build_cache(view.view("cache")),
-        idempotency_window_s=view.view("idempotency").duration_s(
-            "window", Config().idempotency_window_s
-        ),
-        state_url=build_state_url(view.view("state")),
-        tests=build_tests(view),
-        settings=build_settings(view.view("settings")),
-        usage=build_usage(view.view("usage")),
-        reload=build_reload(view.view("reload")),
-        positions=_positions(root),
-    )
-    return Built(config, tuple(findings.items))
+    completions = {
+        Provider: Presets(presets, formats).complete,
+        ConfigTest: _add_mark,
+        Config: complete_resilience,
+    }
+    binding = Binding(root, absolute=absolute, completions=completions)
+    config = bind(binding, Config)
+    # The default data folder lies beside the main file, a declared one beside what declares it.
+    folder = posixpath.join(binding.folder_of(root.mark), config.server.data_dir)
+    positions = {path: mark for path, mark, _ in walk(root) if path}
+    config = replace(config, server=replace(config.server, data_dir=folder), positions=positions)
+    return Built(config, tuple(binding.diagnostics))
 
 
-def _positions(root: Map) -> Mapping[tuple[str | int, ...], Mark]:
-    return {path: mark for path, mark, _ in walk(root) if path}
+def _add_mark(values: Values, node: Map, _path: Path, _binding: Binding) -> Values:
+    return {**values, "mark": node.mark}

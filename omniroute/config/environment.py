@@ -42,7 +42,7 @@ def refuse_open_listener(config: Config) -> None:
             f"{host} can be reached from other machines, and no API key is required; "
             "set `auth.require_api_key: true`, or listen on 127.0.0.1"
         )
-    if not auth.require_login:
+    if not auth.dashboard.require_login:
         raise ConfigError(
             f"anybody who reaches {host} may use the management API; "
             "remove `require_login: false`, or listen on 127.0.0.1"

@@ -1,17 +1,22 @@
 """The checked configuration as frozen values: units parsed, defaults applied, secrets by reference.
 
-Built only by `omniroute.config.build`; nobody else reads YAML. Durations are seconds, sizes bytes,
-money integer nano-dollars (1 USD = 10^9). A `Ref` is text that may hold `${env:…}`/`${file:…}`
-references; it becomes a `Secret` when a snapshot is activated, never earlier.
+Each field of the language stands here once, with its type and its default; `omniroute.config.bind`
+reads a file by these types, and a test holds `schemas/omniroute.schema.json`, which describes the
+same fields to people, against them. A field is called as in the file, less the unit that Python's
+name tells. Durations are seconds, sizes bytes, money integer nano-dollars (1 USD = 10^9). A `Ref`
+is text that may hold `${env:…}`/`${file:…}` references; it becomes a `Secret` when a snapshot is
+activated, never earlier.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
-from msgspec import Struct
+from msgspec import UNSET, Meta, Struct, UnsetType, field
+
+T = TypeVar("T")
 
 Role = Literal["inference", "viewer", "admin"]
 ModelKind = Literal["chat", "embedding", "image", "transcription"]
@@ -61,116 +66,148 @@ class Ref(Struct, frozen=True):
     """Folder that relative `${file:…}` paths start from."""
 
 
-class Server(Struct, frozen=True, kw_only=True):
+# What a field is written as, where that is not what its type says: see `omniroute.config.fields`.
+Duration = Annotated[float, Meta(extra={"kind": "duration"})]
+Size = Annotated[int, Meta(extra={"kind": "size"})]
+Usd = Annotated[int, Meta(extra={"kind": "usd"})]
+Rate = Annotated[tuple[int, float], Meta(extra={"kind": "rate"})]
+"""(amount, window in seconds)."""
+Share = Annotated[float, Meta(extra={"kind": "share"})]
+FilePath = Annotated[str, Meta(extra={"kind": "path"})]
+"""Absolute, resolved against the declaring file."""
+Reference = Annotated[Ref, Meta(extra={"kind": "reference"})]
+Word = Annotated[str, Meta(extra={"kind": "word"})]
+"""Text, or a whole number as text."""
+KeyHash = Annotated[str, Meta(extra={"kind": "key hash"})]
+Expiry = Annotated[datetime, Meta(extra={"kind": "expiry"})]
+Id = Annotated[str, Meta(extra={"kind": "id"})]
+"""The key under which the entry stands in its map."""
+Derived = Annotated[T, Meta(extra={"kind": "derived"})]
+"""Stands in no file: what reading found out."""
+
+
+def name_in_file(name: str) -> str:
+    """A field's name without its unit: the file has the unit in the value."""
+    for unit in ("_s", "_bytes", "_nanousd"):
+        name = name.removesuffix(unit)
+    return name
+
+
+class Cors(Struct, frozen=True):
+    origins: tuple[str, ...] = ()
+
+
+class Server(Struct, frozen=True, kw_only=True, rename=name_in_file):
     host: str = "127.0.0.1"
     port: int = 20128
     workers: int | Literal["auto"] = 1
-    data_dir: str = ".omniroute"
-    """Absolute, resolved against the declaring file."""
-    max_body_bytes: int = 32 << 20
-    request_timeout_s: float = 600.0
-    shutdown_grace_s: float = 30.0
+    data_dir: FilePath = ".omniroute"
+    max_body_bytes: Size = 32 << 20
+    request_timeout_s: Duration = 600.0
+    shutdown_grace_s: Duration = 30.0
     trusted_proxies: tuple[str, ...] = ()
-    cors_origins: tuple[str, ...] = ()
+    cors: Cors = Cors()
+
+
+class Dashboard(Struct, frozen=True):
+    require_login: bool = True
 
 
 class Auth(Struct, frozen=True, kw_only=True):
     require_api_key: bool = False
-    require_login: bool = True
-    password_hash: Ref | None = None
-    session_ttl_s: float = 43200.0
+    dashboard: Dashboard = Dashboard()
 
 
 class KeyRateLimit(Struct, frozen=True, kw_only=True):
-    """(amount, window in seconds) or None for no limit."""
+    """None for no limit."""
 
-    requests: tuple[int, float] | None = None
-    tokens: tuple[int, float] | None = None
+    requests: Rate | None = None
+    tokens: Rate | None = None
     concurrent: int = 0
 
 
 class Key(Struct, frozen=True, kw_only=True):
-    id: str
-    hashes: tuple[str, ...]
+    id: Id
+    hashes: tuple[KeyHash, ...] = field(name="hash")
     """Lower-case hex SHA-256 digests; two while a key is rotated."""
     tags: Mapping[str, str] = {}
     models: tuple[str, ...] = ()
     """Globs over model ids, aliases and combos; empty means all."""
-    expires: datetime | None = None
+    expires: Expiry | None = None
     """UTC instant at which the key stops working."""
     rate_limit: KeyRateLimit = KeyRateLimit()
     roles: tuple[Role, ...] = ("inference",)
     disabled: bool = False
 
 
-class Timeouts(Struct, frozen=True, kw_only=True):
-    connect_s: float = 5.0
-    first_byte_s: float = 120.0
-    idle_s: float = 60.0
+class Timeouts(Struct, frozen=True, kw_only=True, rename=name_in_file):
+    connect_s: Duration = 5.0
+    first_byte_s: Duration = 120.0
+    idle_s: Duration = 60.0
 
 
 class Tls(Struct, frozen=True, kw_only=True):
     """`insecure_skip_verify` is a check warning; files are absolute paths."""
 
-    ca_file: str | None = None
-    cert_file: str | None = None
-    key_file: str | None = None
+    ca_file: FilePath | None = None
+    cert_file: FilePath | None = None
+    key_file: FilePath | None = None
     insecure_skip_verify: bool = False
 
 
-class Price(Struct, frozen=True, kw_only=True):
+class Price(Struct, frozen=True, kw_only=True, rename=name_in_file):
     """Nano-dollars per million tokens; None where unknown, never 0 in its place."""
 
-    input_nanousd: int | None = None
-    output_nanousd: int | None = None
-    cached_input_nanousd: int | None = None
-    cache_write_nanousd: int | None = None
+    input_nanousd: Usd | None = None
+    output_nanousd: Usd | None = None
+    cached_input_nanousd: Usd | None = None
+    cache_write_nanousd: Usd | None = None
 
 
 class Model(Struct, frozen=True, kw_only=True):
     """A provider's model as declared in the file or in a preset."""
 
-    id: str
+    id: Id
     kind: ModelKind = "chat"
     context_window: int | None = None
     max_output_tokens: int | None = None
     capabilities: tuple[str, ...] | None = None
-    """None means unknown: nothing is assumed missing."""
+    """None means unknown: nothing is assumed missing. Presets tell more than a file may say."""
     price: Price | None = None
     upstream_id: str | None = None
     """The name that the provider knows, where it differs from `id`."""
 
 
-class Queue(Struct, frozen=True, kw_only=True):
+class Queue(Struct, frozen=True, kw_only=True, rename=name_in_file):
     """Per connection; 0 turns a bound off."""
 
-    max_wait_s: float = 10.0
+    max_wait_s: Duration = 10.0
     max_concurrent: int = 0
     requests_per_minute: int = 0
-    min_gap_s: float = 0.0
+    min_gap_s: Duration = 0.0
 
 
-class Retry(Struct, frozen=True, kw_only=True):
+class Retry(Struct, frozen=True, kw_only=True, rename=name_in_file):
     attempts: int = 2
     """Attempts per connection for failures that may pass by themselves; 0 turns retries off."""
-    base_s: float = 0.2
-    max_interval_s: float = 30.0
+    base_s: Duration = 0.2
+    max_interval_s: Duration = 30.0
     honor_retry_after: bool = True
 
 
-class Breaker(Struct, frozen=True, kw_only=True):
+class Breaker(Struct, frozen=True, kw_only=True, rename=name_in_file):
     failures: int = 5
-    window_s: float = 30.0
-    open_s: float = 30.0
+    window_s: Duration = 30.0
+    open_s: Duration = 30.0
     half_open_probes: int = 1
 
 
-class Cooldown(Struct, frozen=True, kw_only=True):
+class Cooldown(Struct, frozen=True, kw_only=True, rename=name_in_file):
     """`rate_limited_s` None means: as long as the provider's headers say."""
 
-    rate_limited_s: float | None = None
-    error_s: float = 5.0
-    auth_s: float = 3600.0
+    rate_limited_s: Annotated[float | None, Meta(extra={"kind": "cooldown"})] = None
+    error_s: Duration = 5.0
+    auth_s: Duration = 3600.0
 
 
 class Resilience(Struct, frozen=True, kw_only=True):
@@ -183,20 +220,20 @@ class Resilience(Struct, frozen=True, kw_only=True):
 class Connection(Struct, frozen=True, kw_only=True):
     """One credential at a provider, with its own health and limits."""
 
-    id: str
-    api_key: Ref | None = None
+    id: Id
+    api_key: Reference | None = None
     priority: int = 1
     weight: int = 1
     enabled: bool = True
     base_url: str | None = None
-    headers: Mapping[str, Ref] = {}
-    proxy: Ref | None = None
+    headers: Mapping[str, Reference] = {}
+    proxy: Reference | None = None
 
 
 class Provider(Struct, frozen=True, kw_only=True):
     """A vendor or server, its preset already merged in."""
 
-    id: str
+    id: Id
     format: str
     """Name of a translation table."""
     base_url: str
@@ -205,10 +242,10 @@ class Provider(Struct, frozen=True, kw_only=True):
     """Never empty: without a declaration there is one named `default` with no credential."""
     balance: Balance = "priority"
     allow_private_network: bool = False
-    headers: Mapping[str, Ref] = {}
+    headers: Mapping[str, Reference] = {}
     timeout: Timeouts = Timeouts()
     tls: Tls = Tls()
-    proxy: Ref | None = None
+    proxy: Reference | None = None
     client: Literal["fast", "httpx"] = "fast"
     models: Mapping[str, Model] = {}
     """Declared models win over the preset's; a model that is in neither may still be called as
@@ -220,27 +257,30 @@ class Provider(Struct, frozen=True, kw_only=True):
 class Target(Struct, frozen=True, kw_only=True):
     """A model id, alias or combo that a combo points at."""
 
+    SHORT: ClassVar[str] = "model"
+    """The field that a text in the place of the map stands for."""
+
     model: str
     weight: int = 1
     when: str | None = None
 
 
-class Sticky(Struct, frozen=True, kw_only=True):
+class Sticky(Struct, frozen=True, kw_only=True, rename=name_in_file):
     by: Literal["session", "key"] = "session"
-    ttl_s: float = 1800.0
+    ttl_s: Duration = 1800.0
 
 
 class Combo(Struct, frozen=True, kw_only=True):
     """A model name that stands for several targets."""
 
-    id: str
+    id: Id
     strategy: StrategyName = "priority"
     targets: tuple[Target, ...]
-    fallback_on: tuple[str, ...] = ("429", "5xx", "timeout", "connection")
+    fallback_on: tuple[Word, ...] = ("429", "5xx", "timeout", "connection")
     max_attempts: int = 4
     sticky: Sticky | None = None
     resilience: Resilience | None = None
-    resilience_set: tuple[tuple[str, str], ...] = ()
+    resilience_set: Derived[tuple[tuple[str, str], ...]] = ()
     """The fields of `resilience` that the combo itself sets, as ("retry", "attempts"); the others
     are those of each target's provider."""
 
@@ -266,21 +306,27 @@ class IpFilter(Struct, frozen=True, kw_only=True):
     apply_to: tuple[Literal["inference", "management"], ...] = ("inference", "management")
 
 
-class Budget(Struct, frozen=True, kw_only=True):
+class Webhook(Struct, frozen=True, kw_only=True):
+    """Where to POST when spend crosses a share of `warn_at`."""
+
+    SHORT: ClassVar[str] = "url"
+    url: Reference
+    allow_private_network: bool = False
+
+
+class Budget(Struct, frozen=True, kw_only=True, rename=name_in_file):
     """`scope` is one of ("global",), ("key", id), ("tag", name, value), ("provider", id),
     ("model", glob)."""
 
-    id: str
-    scope: tuple[str, ...]
-    limit_nanousd: int
-    period: Literal["daily", "weekly", "monthly", "total"]
+    id: Id
+    scope: Annotated[tuple[str, ...], Meta(extra={"kind": "scope"})] = ("global",)
+    limit_nanousd: Usd
+    period: Literal["daily", "weekly", "monthly", "total"] = "monthly"
     timezone: str = "UTC"
-    warn_at: tuple[float, ...] = ()
+    warn_at: tuple[Share, ...] = ()
     action: Literal["reject", "degrade", "warn"] = "reject"
     degrade_to: str | None = None
-    webhook: Ref | None = None
-    """Where to POST when spend crosses a share of `warn_at`."""
-    webhook_private_network: bool = False
+    webhook: Webhook | None = None
 
 
 class SystemPrompt(Struct, frozen=True, kw_only=True):
@@ -292,33 +338,33 @@ class SystemPrompt(Struct, frozen=True, kw_only=True):
 class ThinkingBudget(Struct, frozen=True, kw_only=True):
     mode: Literal["passthrough", "auto", "custom", "adaptive"] = "passthrough"
     tokens: int = 8192
-    effort: str = "medium"
+    effort: Literal["minimal", "low", "medium", "high"] = "medium"
 
 
 class Settings(Struct, frozen=True, kw_only=True):
     system_prompt: SystemPrompt = SystemPrompt()
     thinking_budget: ThinkingBudget = ThinkingBudget()
-    proxy: Ref | None = None
+    proxy: Reference | None = None
 
 
-class ExactCache(Struct, frozen=True, kw_only=True):
+class ExactCache(Struct, frozen=True, kw_only=True, rename=name_in_file):
     enabled: bool = False
-    ttl_s: float = 3600.0
+    ttl_s: Duration = 3600.0
     max_entries: int = 500
-    max_bytes: int = 64 << 20
+    max_bytes: Size = field(default=64 << 20, name="max_bytes")
     persist: bool = True
 
 
-class SemanticCache(Struct, frozen=True, kw_only=True):
+class SemanticCache(Struct, frozen=True, kw_only=True, rename=name_in_file):
     enabled: bool = False
     embedding_model: str = ""
     """A model, alias or combo; empty where none is named."""
     threshold: float = 0.95
     """Least cosine similarity of two questions with the same answer."""
-    timeout_s: float = 2.0
-    ttl_s: float = 3600.0
+    timeout_s: Duration = 2.0
+    ttl_s: Duration = 3600.0
     max_entries: int = 1000
-    max_bytes: int = 64 << 20
+    max_bytes: Size = field(default=64 << 20, name="max_bytes")
     persist: bool = True
 
 
@@ -328,34 +374,81 @@ class Cache(Struct, frozen=True, kw_only=True):
     scope: Literal["key", "tag", "global"] = "key"
 
 
-class SessionRule(Struct, frozen=True, kw_only=True):
+class SessionRule(Struct, frozen=True, kw_only=True, rename=name_in_file):
     header: str = "X-Session-Id"
-    idle_s: float = 1800.0
+    idle_s: Duration = 1800.0
 
 
-class Usage(Struct, frozen=True, kw_only=True):
-    retention_s: float = 400 * 86400.0
+class Usage(Struct, frozen=True, kw_only=True, rename=name_in_file):
+    retention_s: Duration = 400 * 86400.0
     session: SessionRule = SessionRule()
 
 
-class Reload(Struct, frozen=True, kw_only=True):
+class Reload(Struct, frozen=True, kw_only=True, rename=name_in_file):
     watch: bool = True
-    debounce_s: float = 0.2
+    debounce_s: Duration = 0.2
+
+
+class Idempotency(Struct, frozen=True, rename=name_in_file):
+    window_s: Duration = 5.0
+
+
+class State(Struct, frozen=True):
+    url: Annotated[Ref | None, Meta(extra={"kind": "state url"})] = None
+    """None means `auto`."""
+
+
+class Given(Struct, frozen=True, kw_only=True):
+    """The request of a test."""
+
+    model: str = ""
+    key: str | None = None
+    tags: Mapping[str, str] | None = None
+    """None means the key's own."""
+    ip: str | None = None
+    provider: str | None = None
+    session: str | None = None
+    tools: bool = False
+    vision: bool = False
+    format: str | None = None
+    """None means the format of the default path."""
+    path: str = "/v1/chat/completions"
+    kind: ModelKind = "chat"
+    stream: bool = False
+    headers: Mapping[str, str] = {}
+    at: str | None = None
+    input_tokens: int = 0
+    max_tokens: int | None = None
+    spent: Mapping[str, float] = {}
+
+
+class Expect(Struct, frozen=True, kw_only=True):
+    """What must become of a test's request; what is unset is not looked at."""
+
+    deny: str | bool = False
+    status: int | UnsetType = UNSET
+    model: str | UnsetType = UNSET
+    route: str | tuple[str, ...] | UnsetType = UNSET
+    set_fields: Mapping[str, Any] | UnsetType = field(default=UNSET, name="set")
+    limits: tuple[str, ...] | UnsetType = UNSET
+    warn: tuple[str, ...] | UnsetType = UNSET
 
 
 class ConfigTest(Struct, frozen=True, kw_only=True):
     """One case of the `tests:` section; `mark` is where it stands."""
 
     name: str
-    given: Mapping[str, object]
-    expect: Mapping[str, object]
-    mark: Mark | None = None
+    given: Given
+    expect: Expect
+    mark: Derived[Mark | None] = None
 
 
 class Config(Struct, frozen=True, kw_only=True):
     """Everything that was declared, after includes and overlays."""
 
-    version: int = 1
+    version: Literal[1] = 1
+    include: tuple[str, ...] = ()
+    """The main file's patterns; what they named is part of everything else."""
     server: Server = Server()
     auth: Auth = Auth()
     keys: Mapping[str, Key] = {}
@@ -368,11 +461,10 @@ class Config(Struct, frozen=True, kw_only=True):
     settings: Settings = Settings()
     resilience: Resilience = Resilience()
     cache: Cache = Cache()
-    idempotency_window_s: float = 5.0
-    state_url: Ref | None = None
-    """None means `auto`."""
+    idempotency: Idempotency = Idempotency()
+    state: State = State()
     usage: Usage = Usage()
     reload: Reload = Reload()
     tests: tuple[ConfigTest, ...] = ()
-    positions: Mapping[tuple[str | int, ...], Mark] = {}
+    positions: Derived[Mapping[tuple[str | int, ...], Mark]] = {}
     """Path of a node, for example ("policies", 2, "when"), to where it stands."""

@@ -11,14 +11,14 @@ from datetime import datetime
 from random import Random
 from typing import Any
 
-from msgspec import UNSET, Struct, UnsetType, convert, field
+from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 from omniroute.admission.gate import compile_admission, identify_as
 from omniroute.admission.policy import CACHE_FIELD
 from omniroute.admission.values import Admit, Refuse
 from omniroute.base.units import NANO
-from omniroute.config.model import Config, ConfigTest, ModelKind
+from omniroute.config.model import Config, ConfigTest, Expect, Given
 from omniroute.decision.offline import Outcome, decide_offline
 from omniroute.decision.values import Inquiry, World
 from omniroute.routing.index import compile_index
@@ -26,40 +26,6 @@ from omniroute.routing.live import LiveState
 from omniroute.routing.values import Branch, Leaf
 from omniroute.translation.hub import hub_field
 from omniroute.translation.values import DEFAULT_FORMAT
-
-
-class Given(Struct, frozen=True, kw_only=True):
-    """`given:` of a test, as the schema has checked it."""
-
-    model: str = ""
-    key: str | None = None
-    tags: Mapping[str, str] | None = None
-    ip: str | None = None
-    provider: str | None = None
-    session: str | None = None
-    tools: bool = False
-    vision: bool = False
-    format: str = DEFAULT_FORMAT
-    path: str = "/v1/chat/completions"
-    kind: ModelKind = "chat"
-    stream: bool = False
-    headers: Mapping[str, str] = {}
-    at: str | None = None
-    input_tokens: int = 0
-    max_tokens: int | None = None
-    spent: Mapping[str, float] = {}
-
-
-class Expect(Struct, frozen=True, kw_only=True):
-    """`expect:` of a test."""
-
-    deny: str | bool = False
-    status: int | UnsetType = UNSET
-    model: str | UnsetType = UNSET
-    route: str | tuple[str, ...] | UnsetType = UNSET
-    set_fields: Mapping[str, Any] | UnsetType = field(default=UNSET, name="set")
-    limits: tuple[str, ...] | UnsetType = UNSET
-    warn: tuple[str, ...] | UnsetType = UNSET
 
 
 class Result(Struct, frozen=True, kw_only=True):
@@ -98,10 +64,8 @@ class Stage:
 
 def run_test(stage: Stage, test: ConfigTest, now: datetime) -> Result:
     """`now` is the instant of tests that name none."""
-    given = convert(test.given, Given)
-    expect = convert(test.expect, Expect)
-    outcome = rehearse(stage, given, now)
-    return Result(test=test, wrong=tuple(_compare(expect, outcome)), outcome=outcome)
+    outcome = rehearse(stage, test.given, now)
+    return Result(test=test, wrong=tuple(_compare(test.expect, outcome)), outcome=outcome)
 
 
 def coverage_of(config: Config, results: tuple[Result, ...]) -> tuple[Coverage, ...]:
@@ -141,7 +105,7 @@ def rehearse(stage: Stage, given: Given, now: datetime, *, seed: int = 0) -> Out
         provider=given.provider,
         ip=given.ip or "127.0.0.1",
         path=given.path,
-        format=given.format,
+        format=given.format or DEFAULT_FORMAT,
         kind=given.kind,
         stream=given.stream,
         headers={name.lower(): value for name, value in given.headers.items()},

@@ -22,7 +22,7 @@ from omniroute.worker.runtime import Runtime
 
 
 class BudgetReport(
-    shown(Budget, without=("scope", "webhook", "webhook_private_network"), base=Place),
+    shown(Budget, without=("scope", "webhook"), base=Place),
     frozen=True,
     kw_only=True,
     rename="camel",

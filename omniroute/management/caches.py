@@ -115,7 +115,7 @@ async def overview(runtime: Runtime) -> CacheOverview:
         exact_cache=exact,
         idempotency=RepeatMemory(
             active_keys=await runtime.store.repeats(runtime.clock.now().timestamp()),
-            window_ms=round(config.idempotency_window_s * 1000),
+            window_ms=round(config.idempotency.window_s * 1000),
         ),
     )
 

@@ -125,7 +125,7 @@ def in_file(change: Struct, *, whole: bool) -> dict[str, Any]:
         own = _in_api(field.name)
         if own not in change.__struct_fields__:
             continue
-        key, value = _file_name(field.encode_name), getattr(change, own)
+        key, value = field.encode_name, getattr(change, own)
         if value is not UNSET:
             found[key] = _written(field.name, value, whole=whole)
         elif whole:
@@ -144,13 +144,6 @@ def _written(name: str, value: Any, *, whole: bool) -> Any:
 def _source(kind: type[Struct]) -> type[Struct]:
     """The model's class that a shown or changing class was made from."""
     return cast("Any", kind).SOURCE
-
-
-def _file_name(name: str) -> str:
-    """The file has no units in its names: they stand in the values."""
-    for unit in _UNITS:
-        name = name.removesuffix(unit)
-    return name
 
 
 def _in_api(name: str) -> str:

@@ -162,7 +162,7 @@ class Runtime:
     def require_role(self, presented: str | None, *, role: Role, client_ip: str) -> None:
         """Let a management request in, or raise RequestError."""
         caller = self.identify(presented, client_ip, surface="management")
-        if not self.snapshot.config.auth.require_login:
+        if not self.snapshot.config.auth.dashboard.require_login:
             return
         refusal = authorize(caller, role)
         if refusal is not None:

@@ -33,8 +33,8 @@ STATE_ENV: Final = "OMNIROUTE_STATE_URL"
 def open_store(config: Config, clock: Clock) -> Store:
     """The store that this process is to use. Raises MissingSecretError for its URL's secret."""
     url = os.environ.get(STATE_ENV)
-    if config.state_url is not None:
-        url = resolve(config.state_url, env=os.environ.get, read_file=_read_file).text.reveal()
+    if config.state.url is not None:
+        url = resolve(config.state.url, env=os.environ.get, read_file=_read_file).text.reveal()
     if url:
         from omniroute.state.valkey import ValkeyStore  # its client for who shares a store
 
@@ -48,7 +48,7 @@ def embed_store(config: Config, *, folder_lock: int | None = None) -> Embedded |
     It holds the data folder for as long as it writes there. Raises StateError when none can be
     started.
     """
-    if config.state_url is not None or os.environ.get(STATE_ENV):
+    if config.state.url is not None or os.environ.get(STATE_ENV):
         return None
     embedded = Embedded(
         Path(config.server.data_dir) / FOLDER,

@@ -8,6 +8,8 @@ from time import process_time
 from omniroute.config.model import (
     Auth,
     Connection,
+    Cors,
+    Dashboard,
     Key,
     Mark,
     Model,
@@ -78,9 +80,9 @@ def test_every_section_becomes_its_value() -> None:
         max_body_bytes=8 << 20,
         request_timeout_s=90.0,
         trusted_proxies=("10.0.0.0/8",),
-        cors_origins=("*",),
+        cors=Cors(origins=("*",)),
     )
-    assert config.auth == Auth(require_api_key=True, require_login=False)
+    assert config.auth == Auth(require_api_key=True, dashboard=Dashboard(require_login=False))
     assert config.keys == {
         "ci": Key(
             id="ci",

@@ -7,6 +7,8 @@ from omniroute.config.model import (
     Cache,
     ConfigTest,
     ExactCache,
+    Expect,
+    Given,
     IpFilter,
     KeyRateLimit,
     Mark,
@@ -89,12 +91,12 @@ def test_everything_is_read() -> None:
     )
     exact = ExactCache(enabled=True, ttl_s=600.0, max_bytes=1 << 20, persist=False)
     assert config.cache == Cache(exact=exact, scope="tag")
-    assert config.idempotency_window_s == 60.0
-    assert isinstance(config.state_url, Ref)
+    assert config.idempotency.window_s == 60.0
+    assert isinstance(config.state.url, Ref)
     test = ConfigTest(
         name="x",
-        given={"key": "ci", "at": "2026-11-24T10:00:00Z", "spent": {"one": 0.1}},
-        expect={"deny": "a"},
+        given=Given(key="ci", at="2026-11-24T10:00:00Z", spent={"one": 0.1}),
+        expect=Expect(deny="a"),
         mark=config.tests[0].mark,
     )
     assert config.tests == (test,)
@@ -104,4 +106,4 @@ def test_everything_is_read() -> None:
 def test_auto_state_is_no_url() -> None:
     checked = check_text("state: {url: auto}\n")
     assert checked.config is not None
-    assert checked.config.state_url is None
+    assert checked.config.state.url is None

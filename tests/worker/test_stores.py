@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from omniroute.base.clock import SystemClock
-from omniroute.config.model import Config, Ref, Server
+from omniroute.config.model import Config, Ref, Server, State
 from omniroute.config.refs import MissingSecretError
 from omniroute.state.memory import MemoryStore
 from omniroute.state.store import Store
@@ -17,7 +17,9 @@ from tests.state.stores import NOW_S, claim, granted, requests, short
 
 
 def config(folder: Path, url: str | None = None) -> Config:
-    return Config(server=Server(data_dir=str(folder)), state_url=None if url is None else Ref(url))
+    return Config(
+        server=Server(data_dir=str(folder)), state=State(None if url is None else Ref(url))
+    )
 
 
 async def test_one_worker_keeps_its_state_in_the_data_folder(tmp_path: Path) -> None:

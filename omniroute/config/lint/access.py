@@ -42,7 +42,7 @@ def open_to_the_network(facts: Facts) -> Iterator[Diagnostic]:
 
 def open_management(facts: Facts) -> Iterator[Diagnostic]:
     config, path = facts.config, ("auth", "dashboard", "require_login")
-    if not is_loopback(config.server.host) and not config.auth.require_login:
+    if not is_loopback(config.server.host) and not config.auth.dashboard.require_login:
         yield error(
             "OR402",
             facts.value_mark(path),

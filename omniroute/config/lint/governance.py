@@ -249,7 +249,7 @@ def webhook_never_called(facts: Facts) -> Iterator[Diagnostic]:
 
 def bad_webhook_url(facts: Facts) -> Iterator[Diagnostic]:
     for budget in facts.config.budgets.values():
-        hook = budget.webhook
+        hook = None if budget.webhook is None else budget.webhook.url
         # All of it may come from the environment; then there is nothing to look at.
         if hook is None or hook.text.startswith("${"):
             continue
@@ -305,16 +305,14 @@ def test_names_nothing(facts: Facts) -> Iterator[Diagnostic]:
     for index, test in enumerate(facts.config.tests):
         at: Path = ("tests", index)
         named: list[tuple[object, set[str], Path]] = [
-            (test.given.get("key"), set(facts.names("keys")), (*at, "given", "key")),
+            (test.given.key, set(facts.names("keys")), (*at, "given", "key")),
             (
-                test.expect.get("deny"),
+                test.expect.deny,
                 policies | budgets | {"key", "ip_filter", "model"},
                 (*at, "expect", "deny"),
             ),
         ]
-        spent = test.given.get("spent")
-        if isinstance(spent, dict):
-            named += [(str(name), budgets, (*at, "given", "spent", str(name))) for name in spent]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] -- a JSON border
+        named += [(name, budgets, (*at, "given", "spent", name)) for name in test.given.spent]
         for name, known, path in named:
             if facts.complete and isinstance(name, str) and name not in known:
                 yield error(

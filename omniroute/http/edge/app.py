@@ -61,7 +61,7 @@ def build_app(runtime: Runtime, routes: RouteTable, *, touchup: bool = False) ->
     follow()
 
     async def failed(request: Request, error: Exception) -> HTTPResponse:
-        origins = runtime.snapshot.config.server.cors_origins
+        origins = runtime.snapshot.config.server.cors.origins
         headers = headers_of(request)
         preflight = cors.preflight(origins, request.method, headers)
         if preflight is not None:
@@ -135,7 +135,7 @@ def _boundary(runtime: Runtime, route: Route, room: BodyRoom) -> Handle:
         if response is not None:
             response.headers["X-Request-Id"] = number
             if "origin" in asked.headers:
-                origins = runtime.snapshot.config.server.cors_origins
+                origins = runtime.snapshot.config.server.cors.origins
                 _add(response, cors.allow(origins, asked.headers))
         return response
 

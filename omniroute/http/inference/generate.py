@@ -25,7 +25,7 @@ async def infer(
         return answer
 
     async def opener(status: int, headers: dict[str, str], content_type: str) -> Sink:
-        origins = runtime.snapshot.config.server.cors_origins
+        origins = runtime.snapshot.config.server.cors.origins
         return await asked.open_stream(
             status, {**headers, **cors.allow(origins, asked.headers)}, content_type
         )

@@ -1,0 +1,75 @@
+"""A provider's entry completed: its preset filled in, declared fields winning."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from omniroute.config.bind import Binding, Values
+from omniroute.config.diagnostics import Path
+from omniroute.config.model import Connection, Model, Ref
+from omniroute.config.preset import Preset
+from omniroute.config.schema import suggest
+from omniroute.config.yamltree import Map
+
+DEFAULT_CONNECTION: Final = Connection(id="default")
+_HINTS: Final = {
+    "format": "add `format: openai-chat`, or a `preset`",
+    "base_url": "add `base_url: https://…`, or a `preset`",
+}
+
+
+class Presets:
+    """`formats` are the names of the translation tables; None leaves them unchecked."""
+
+    def __init__(self, presets: Mapping[str, Preset], formats: Collection[str] | None) -> None:
+        self._presets = presets
+        self._formats = formats
+
+    def complete(self, values: Values, node: Map, path: Path, binding: Binding) -> Values | None:
+        """None for a provider of which nobody says where it is or what it speaks."""
+        name: str | None = values.get("preset")
+        preset = None if name is None else self._presets.get(name)
+        if name is not None and preset is None:
+            message = f'there is no preset "{name}"'
+            hint = suggest(name, self._presets)
+            binding.report("OR501", (*path, "preset"), message, hint=hint)
+        if preset is not None:
+            values = _over(preset, values)
+        self._check_format(values.get("format"), node, path, binding)
+        missing = [field for field in _HINTS if field not in values]
+        for field in missing if name is None else ():
+            message = f'provider "{path[-1]}" has neither a preset nor "{field}"'
+            binding.report("OR503", path, message, hint=_HINTS[field], at_key=True)
+        if missing:
+            return None
+        return {**values, "connections": values.get("connections") or _ALONE}
+
+    def _check_format(self, name: str | None, node: Map, path: Path, binding: Binding) -> None:
+        if self._formats is None or name is None or name in self._formats:
+            return
+        by = "format" if "format" in node.entries else "preset"
+        message = f'there is no format "{name}"'
+        binding.report("OR502", (*path, by), message, hint=suggest(name, self._formats))
+
+
+_ALONE: Final = {DEFAULT_CONNECTION.id: DEFAULT_CONNECTION}
+
+
+def _over(preset: Preset, values: Values) -> Values:
+    """The preset's values under the declared ones; maps are joined, a model field by field."""
+    models: dict[str, Any] = dict(preset.models)
+    for name, declared in values.get("models", {}).items():
+        shipped: Model | None = preset.models.get(name)
+        models[name] = declared if shipped is None else {**msgspec.to_builtins(shipped), **declared}
+    headers = {name: Ref(text) for name, text in preset.headers.items()}
+    return {
+        "format": preset.format,
+        "base_url": preset.base_url,
+        "allow_private_network": preset.allow_private_network,
+        **values,
+        "headers": {**headers, **values.get("headers", {})},
+        "models": models,
+    }
