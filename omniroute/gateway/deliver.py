@@ -141,6 +141,8 @@ def _headers(request: Request, won: Won, dropped: tuple[str, ...]) -> dict[str, 
 def _account_stream(request: Request, begun: Begun, candidate: Candidate) -> None:
     request.record.dropped = _joined(begun.dropped, begun.stream.dropped)
     _account(request, candidate, begun.stream.usage, begun.stream.estimate)
+    if begun.stream.malformed:
+        request.services.skipped(candidate.provider.id, begun.stream.malformed)
 
 
 def _joined(asked: tuple[str, ...], said: tuple[str, ...]) -> tuple[str, ...]:

@@ -165,6 +165,12 @@ class _Scrape(Collector):
             ("provider", "class"),
             meters.failures.items(),
         )
+        yield self._counter(
+            "omniroute_upstream_frames_skipped",
+            "Frames of streams that could not be read and were left out.",
+            ("provider",),
+            _single(meters.skipped),
+        )
         states: dict[tuple[str, ...], int] = {}
         for key, health in self._runtime.live.models.items():
             provider, connection, _ = key.split("/", 2)

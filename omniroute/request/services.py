@@ -25,5 +25,7 @@ class Services(Struct, kw_only=True, eq=False):
     """Writes a record; False when it had to be dropped."""
     notify: Callable[[BudgetEvent], None]
     """Hears of every warning threshold that spend has crossed; never waits."""
+    skipped: Callable[[str, int], None]
+    """Hears of the frames that were left out of a provider's stream, as nobody can read them."""
     clock: Clock
     rng: random.Random

@@ -59,6 +59,8 @@ class Meters:
         self.attempts: dict[str, int] = {}
         self.failures: dict[tuple[str, str], int] = {}
         """By provider and error class."""
+        self.skipped: dict[str, int] = {}
+        """Frames of streams that could not be read, by provider."""
         self.warned: dict[tuple[str, str], int] = {}
         """By budget and threshold."""
         self.hooks: dict[str, int] = {}
@@ -95,6 +97,10 @@ class Meters:
                 _add(self.attempts, attempt.provider)
                 if attempt.error_class is not None:
                     _add(self.failures, (attempt.provider, attempt.error_class))
+
+    def skip(self, provider: str, frames: int) -> None:
+        """Frames were left out of a provider's stream."""
+        self.skipped[provider] = self.skipped.get(provider, 0) + frames
 
     def warn(self, event: BudgetEvent) -> None:
         _add(self.warned, (event.budget, f"{event.threshold:g}"))

@@ -71,6 +71,7 @@ class Runtime:
                 store=store,
                 append=self._append,
                 notify=self._notify,
+                skipped=self.meters.skip,
                 clock=clock,
                 rng=random.Random(),  # noqa: S311 - spreads load, guards nothing
             ),

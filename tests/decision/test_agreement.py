@@ -220,6 +220,7 @@ async def served(config: Config, asked: Mapping[str, Any]) -> tuple[list[str], s
         store=store,
         append=lambda record: True,
         notify=lambda event: None,
+        skipped=lambda provider, frames: None,
         clock=clock,
         rng=Random(0),  # noqa: S311 - the same draws as on paper
     )

@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from omniroute.ledger.record import RequestRecord
 from omniroute.ledger.spool import spool_dir
 from omniroute.worker.meters import MAX_SERIES, OTHER, Meters
-from tests.chat import ASK, COMPLETION, answer, lab
+from tests.chat import ASK, COMPLETION, WHOLE_STREAM, answer, event, lab
 from tests.running import Gateway, running, until
 from tests.scripted import Recorded, Script, scripted_upstream
 
@@ -89,6 +89,19 @@ async def test_a_scrape_shows_what_happened(tmp_path: Path) -> None:
     assert seen["omniroute_ledger_appended_total",] == 3
     assert seen["omniroute_state_available", "store=memory"] == 1
     assert seen["omniroute_requests_in_flight",] == 0
+
+
+async def test_frames_that_nobody_can_read_are_counted(tmp_path: Path) -> None:
+    stream = [*WHOLE_STREAM[:2], event("{no JSON"), event("nor this"), *WHOLE_STREAM[2:]]
+    async with (
+        scripted_upstream(stream) as upstream,
+        running(tmp_path, lab(upstream.url, RULES)) as gateway,
+    ):
+        for path in (CHAT, "/v1/messages"):  # passed on, and translated
+            reply = await gateway.client.post(path, json={**ASK, "max_tokens": 8, "stream": True})
+            assert "no JSON" not in reply.text
+        seen = await scraped(gateway)
+    assert seen["omniroute_upstream_frames_skipped_total", "provider=lab"] == 4
 
 
 async def test_what_of_the_spool_is_no_row_is_counted(tmp_path: Path) -> None:
