@@ -28,7 +28,7 @@ from omniroute.state.embedded import Embedded
 from omniroute.worker.stores import STATE_ENV
 from tests.chat import COMPLETION, DONE, STREAM_END, STREAM_HEAD, USAGE_EVENT, answer, delta
 from tests.running import Gateway, running
-from tests.scripted import HANG, Recorded, Script, ScriptedUpstream, scripted_upstream
+from tests.scripted import CUT, HANG, Recorded, Script, ScriptedUpstream, scripted_upstream
 
 EMBEDDING = "/v1/embeddings"
 USAGE = {"prompt_tokens": 5, "total_tokens": 5}
@@ -325,6 +325,26 @@ async def test_a_vector_has_a_record_and_counts_against_budgets(tmp_path: Path) 
         (balance,) = await runtime.store.balances((meter.counter(runtime.clock.now()),))
         paid = sum(one.cost_nanousd or 0 for one in records.values())
         assert (balance.spent_nanousd, balance.reserved_nanousd) == (paid, 0)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [[answer(500, {"error": {"message": "no"}})], [answer(200, {"data": []})], [CUT], [HANG]],
+    ids=["refused", "no vector", "cut", "late"],
+)
+async def test_a_failed_embedding_gives_its_reservation_back(
+    tmp_path: Path, script: Script
+) -> None:
+    budget = "budgets: {all: {scope: global, limit: 1, period: daily}}\n"
+    async with caching(tmp_path, semantic=", timeout: 50ms", more=budget) as cached:
+        cached.lab.embed = lambda _: script
+        assert await cached.ask("turn 0") == ("MISS", "answer 1")
+        runtime = cached.gateway.runtime
+        assert sum(runtime.semantic.failures.values()) == 1
+        paid = [one.cost_nanousd or 0 for one in cached.records() if one.kind == "chat"]
+        meter = runtime.snapshot.admission.book.meters["all"]
+        (balance,) = await runtime.store.balances((meter.counter(runtime.clock.now()),))
+        assert (balance.spent_nanousd, balance.reserved_nanousd) == (sum(paid), 0)
 
 
 async def test_an_openai_client_gets_either_delivery(tmp_path: Path) -> None:

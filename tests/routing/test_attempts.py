@@ -141,6 +141,26 @@ def test_retry_after_is_honoured_when_there_is_no_other_route() -> None:
     assert 7.0 <= world.now_s - began_s < 8.0
 
 
+@pytest.mark.parametrize("asked_s", [3.0, 0.4])
+def test_a_503_is_asked_again_no_sooner_than_it_says(asked_s: float) -> None:
+    world = World(one_provider((Connection(id="a"),), retry=Retry(base_s=0.001)))
+    answers: list[Answer] = [failing(503, "unavailable", retry_after_s=asked_s), None]
+    began_s = world.now_s
+    tried, error = world.run(lambda _: answers.pop(0), "p/m")
+    assert (len(tried), error) == (2, None)
+    assert asked_s <= world.now_s - began_s < asked_s + 0.1
+
+
+def test_a_503s_wish_can_be_left_unheard() -> None:
+    world = World(
+        one_provider((Connection(id="a"),), retry=Retry(base_s=0.001, honor_retry_after=False))
+    )
+    answers: list[Answer] = [failing(503, "unavailable", retry_after_s=3.0), None]
+    began_s = world.now_s
+    assert world.run(lambda _: answers.pop(0), "p/m") == (["p/a/m", "p/a/m"], None)
+    assert world.now_s - began_s < 0.1
+
+
 def test_a_long_retry_after_becomes_the_clients() -> None:
     world = World(one_provider((Connection(id="a"),)))
     limited = failing(429, "rate_limit", retry_after_s=120.0)
