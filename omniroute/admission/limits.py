@@ -35,9 +35,9 @@ def policy_limit(policy: Policy, facts: RequestFacts, mark: Mark | None) -> Limi
 
 
 def limit_rule(owner: str, bucket: str, limit: KeyRateLimit, mark: Mark | None) -> LimitRule:
+    """The rule's places in the store; requests with the same `bucket` count together."""
     return LimitRule(
         owner=owner,
-        bucket=bucket,
         limit=limit,
         mark=mark,
         requests=_window(owner, bucket, "requests", limit.requests),

@@ -56,8 +56,6 @@ class LimitRule(Struct, frozen=True, kw_only=True):
     """A rate limit that applies to this request; `owner` is `key:<id>` or `policy:<id>`."""
 
     owner: str
-    bucket: str
-    """Whom the windows are shared with: requests with the same bucket count together."""
     limit: KeyRateLimit
     mark: Mark | None = None
     requests: WindowTake | None = None

@@ -1,9 +1,9 @@
-"""Time as a value that is handed in: the system's clock, and one that tests move by hand."""
+"""Time as a value that is handed in, so that tests can hand in a clock of theirs."""
 
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Protocol
 
 
@@ -27,21 +27,3 @@ class SystemClock:
 
     def monotonic_s(self) -> float:
         return time.monotonic()
-
-
-class ManualClock:
-    """Stands still until `advance` is called; both readings move together."""
-
-    def __init__(self, start: datetime) -> None:
-        self._now = start
-        self._monotonic_s = 0.0
-
-    def now(self) -> datetime:
-        return self._now
-
-    def monotonic_s(self) -> float:
-        return self._monotonic_s
-
-    def advance(self, seconds: float) -> None:
-        self._now += timedelta(seconds=seconds)
-        self._monotonic_s += seconds

@@ -13,7 +13,6 @@ from typing import Any, BinaryIO, Final, Literal, cast
 
 import click
 import duckdb
-from rich.console import Console
 
 from omniroute.cli.options import check_files, config_files, config_option
 from omniroute.cli.tabular import TextFormat, print_table, render_rows
@@ -167,6 +166,8 @@ def _answer(
     columns = [str(column[0]) for column in described]
     types = [str(column[1]) for column in described]
     if form == "table" and output is None and sys.stdout.isatty():
+        from rich.console import Console
+
         print_table(Console(), columns, types, _rows(cursor))
         return
     with _sink(output) as file:

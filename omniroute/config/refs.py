@@ -65,11 +65,6 @@ def has_refs(text: str) -> bool:
     return any(token[0] != "$${" for token in _TOKEN.finditer(text))
 
 
-def is_literal(text: str) -> bool:
-    """Whether the text holds nothing but itself."""
-    return not has_refs(text)
-
-
 class ResolvedRef(Struct, frozen=True):
     """What stands behind a `Ref`: the whole text, and the values of its references alone."""
 

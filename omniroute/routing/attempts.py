@@ -74,12 +74,10 @@ Step = Try | Wait | GiveUp
 
 
 class Tried(Struct, frozen=True, kw_only=True):
-    """One attempt that ended badly, for the error's text and the ledger."""
+    """One attempt that ended badly, for the error's text."""
 
     candidate: Candidate
     failure: Failure
-    began_s: float
-    ended_s: float
 
 
 class _Entry:
@@ -216,9 +214,7 @@ class Attempts:
         verdict = classify(failure, self.plan.fallback_on)
         self._live.failed(lease, failure, verdict.blame if sent else "nobody", now_s)
         self._release()
-        self.tried.append(
-            Tried(candidate=entry.candidate, failure=failure, began_s=lease.began_s, ended_s=now_s)
-        )
+        self.tried.append(Tried(candidate=entry.candidate, failure=failure))
         if lease.health.blocked_until_s > now_s:
             self._retry_at_s.append(lease.health.blocked_until_s)
         if self._committed:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
-from typing import Literal
 
 from msgspec import Struct
 
@@ -19,7 +18,6 @@ class Listed(Struct, frozen=True, kw_only=True):
     """One row of a models list; for a combo what every target that is known can do."""
 
     id: str
-    what: Literal["model", "alias", "combo"]
     kind: ModelKind
     owned_by: str
     """The provider, or `combo`."""
@@ -123,7 +121,7 @@ def _may_list(index: ModelIndex, globs: Sequence[str], name: str) -> bool:
 def _every_row(index: ModelIndex) -> Iterator[Listed]:
     for name, branch in index.combos.items():
         if any(_usable(leaf) for leaf in leaves_of(branch)):
-            yield _row(name, branch, what="combo", owned_by="combo")
+            yield _row(name, branch, owned_by="combo")
     for name in index.names.aliases:
         meaning = find_name(index.names, name)
         if meaning is None:
@@ -136,17 +134,16 @@ def _every_row(index: ModelIndex) -> Iterator[Listed]:
         if any(_usable(leaf) for leaf in leaves_of(node)):
             owner = node.provider.id if isinstance(node, Leaf) else "combo"
             target = node.id if isinstance(node, Leaf) else node.combo.id
-            yield _row(name, node, what="alias", owned_by=owner, target=target)
+            yield _row(name, node, owned_by=owner, target=target)
     for leaf in index.leaves.values():
         if _usable(leaf):
-            yield _row(leaf.id, leaf, what="model", owned_by=leaf.provider.id)
+            yield _row(leaf.id, leaf, owned_by=leaf.provider.id)
 
 
 def _row(
     name: str,
     node: Leaf | Branch,
     *,
-    what: Literal["model", "alias", "combo"],
     owned_by: str,
     target: str | None = None,
 ) -> Listed:
@@ -157,7 +154,6 @@ def _row(
     capabilities = {capability for some in known for capability in some}
     return Listed(
         id=name,
-        what=what,
         kind=models[0].kind if models else "chat",
         owned_by=owned_by,
         target=target,

@@ -37,11 +37,6 @@ from omniroute.translation.values import Failure
 Blame = Literal["nobody", "provider", "quota", "credential", "model"]
 """Whose health a failure speaks of."""
 
-FALLBACK_CLASSES: Final = frozenset(
-    {"429", "4xx", "5xx", "timeout", "connection", "budget", "content_filter"}
-)
-"""Words of `fallback_on` besides single statuses (`404`) and `contains:TEXT`."""
-
 _PASSING: Final[frozenset[Kind]] = frozenset(
     {"rate_limit", "overloaded", "upstream", "unavailable", "connection"}
 )

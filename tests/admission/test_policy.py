@@ -94,10 +94,10 @@ def test_warn_and_limit() -> None:
         )
     )
     assert admit.warnings == (Warned("policy:w", "deprecated"),)
-    assert [rule.bucket for rule in admit.limits] == [
-        "policy:l",
-        "policy:k|ci",
-        "policy:i|10.0.0.7",
+    assert [rule.requests.key for rule in admit.limits if rule.requests] == [
+        "policy:l|requests|60",
+        "policy:k|ci|requests|60",
+        "policy:i|10.0.0.7|requests|60",
     ]
 
 

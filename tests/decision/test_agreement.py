@@ -21,7 +21,6 @@ from hypothesis import strategies as st
 from omniroute.active.snapshot import Surroundings, compile_snapshot
 from omniroute.active.tables import read_tables
 from omniroute.admission.values import Caller
-from omniroute.base.clock import ManualClock
 from omniroute.catalog.tokens import estimate_request
 from omniroute.cli.main import cli
 from omniroute.config.model import Config
@@ -43,6 +42,7 @@ from omniroute.state.memory import MemoryStore
 from omniroute.translation.registry import load_formats
 from omniroute.translation.values import Formats
 from omniroute.upstream.pool import TransportPool
+from tests.clock import ManualClock
 from tests.routing.configs import check_text
 
 AT = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)

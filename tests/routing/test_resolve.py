@@ -129,13 +129,13 @@ def test_key_globs(narrow: ModelIndex, globs: tuple[str, ...], name: str, *, may
 
 
 def test_models_list_is_what_the_key_may_use(narrow: ModelIndex) -> None:
-    listed = [(row.id, row.what, row.owned_by) for row in list_models(narrow, ("smart", "cc/*"))]
+    listed = [(row.id, row.target, row.owned_by) for row in list_models(narrow, ("smart", "cc/*"))]
     assert listed == [
-        ("smart", "combo", "combo"),
-        ("best", "alias", "combo"),
-        ("openai/turbo", "alias", "cc"),
-        ("cc/opus", "model", "cc"),
-        ("cc/shared", "model", "cc"),
+        ("smart", None, "combo"),
+        ("best", "smart", "combo"),
+        ("openai/turbo", "cc/opus", "cc"),
+        ("cc/opus", None, "cc"),
+        ("cc/shared", None, "cc"),
     ]
 
 

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from omniroute.base.clock import ManualClock
 from omniroute.errors import StateError
 from omniroute.state.embedded import Embedded
 from omniroute.state.link import Link
 from omniroute.state.store import Balance, Claim, Fresh, Taken
 from omniroute.state.valkey import LEASE_S, ValkeyStore
+from tests.clock import ManualClock
 from tests.state.stores import NOW_S, SPACE, budget, claim, granted, requests, short, slot, until
 
 START = datetime.fromtimestamp(NOW_S, UTC)
