@@ -18,12 +18,12 @@ from msgspec import structs
 
 from omniroute.active.tables import read_tables
 from omniroute.translation.registry import load_formats
-from omniroute.translation.values import Formats, Target
+from omniroute.translation.values import Destination, Formats
 
 FORMATS: Final = ("openai-chat", "openai-responses", "anthropic", "gemini", "ollama")
 BASE: Final = "openai-chat"
 CHUNKS: Final = 200
-_TARGET: Final = Target(provider="bench", model="bench-model", stream=False, seed="bench")
+_TARGET: Final = Destination(provider="bench", model="bench-model", stream=False, seed="bench")
 _WORDS: Final = "the quick brown fox jumps over the lazy dog and says nothing of it "
 
 

@@ -119,3 +119,13 @@ def test_supported_pythons_are_the_same_everywhere() -> None:
     assert matrix is not None
     assert re.findall(r'"(3\.\d+)"', matrix[1]) == declared
     assert project()["requires-python"] == f">={declared[0]}"
+
+
+def test_no_public_class_name_stands_twice() -> None:
+    """A name is one idea: who searches for it finds one place."""
+    found: dict[str, list[str]] = {}
+    for path in sorted((ROOT / "omniroute").rglob("*.py")):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                found.setdefault(node.name, []).append(path.relative_to(ROOT).as_posix())
+    assert {name: files for name, files in found.items() if len(files) > 1} == {}

@@ -37,7 +37,7 @@ from omniroute.errors import TranslationError, UpstreamCutError
 from omniroute.request.inbound import Opener, Whole
 from omniroute.request.request import Request
 from omniroute.state.store import Store
-from omniroute.translation.values import Target
+from omniroute.translation.values import Destination
 
 _log = logging.getLogger("omniroute.cache")
 
@@ -242,9 +242,9 @@ class CachedAnswers:
         pair = self._request.snapshot.formats.pair(name, name)
         return pair.fold(cached.body, self._body, self._target(cached))
 
-    def _target(self, cached: Cached) -> Target:
+    def _target(self, cached: Cached) -> Destination:
         inbound = self._request.inbound
-        return Target(
+        return Destination(
             provider=cached.provider,
             model=cached.model,
             stream=self._delivery != WHOLE,

@@ -13,7 +13,7 @@ from msgspec import structs
 
 from omniroute.cli.formats import load_tables, tables_option, write_json
 from omniroute.errors import OmnirouteError, TranslationError, UsageError
-from omniroute.translation.values import Pair, Target
+from omniroute.translation.values import Destination, Pair
 
 _PIECE_BYTES: Final = 65536
 
@@ -70,7 +70,7 @@ def translate_command(
     pair = formats.pair(client, upstream)
     data = _read(file)
     body = _object(_read(request_file), request_file) if request_file else {}
-    where = Target(
+    where = Destination(
         provider=upstream,
         model=model,
         stream=is_stream,
@@ -90,7 +90,9 @@ def translate_command(
         click.echo(f"dropped: {', '.join(dropped)}", err=True)
 
 
-def _write_request(pair: Pair, body: dict[str, Any], raw: bytes, where: Target) -> tuple[str, ...]:
+def _write_request(
+    pair: Pair, body: dict[str, Any], raw: bytes, where: Destination
+) -> tuple[str, ...]:
     try:
         sent = pair.request(body, raw, where)
     except TranslationError as error:
@@ -102,7 +104,9 @@ def _write_request(pair: Pair, body: dict[str, Any], raw: bytes, where: Target) 
     return sent.dropped
 
 
-def _write_stream(pair: Pair, data: bytes, body: dict[str, Any], where: Target) -> tuple[str, ...]:
+def _write_stream(
+    pair: Pair, data: bytes, body: dict[str, Any], where: Destination
+) -> tuple[str, ...]:
     stream = pair.stream(body, where)
     out = sys.stdout.buffer
     for start in range(0, len(data), _PIECE_BYTES):

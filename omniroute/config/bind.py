@@ -27,18 +27,18 @@ from msgspec.inspect import (
 )
 
 from omniroute.config.diagnostics import Diagnostic, Path, error
-from omniroute.config.fields import FIELD_READERS, LEFT_OUT, FieldReader, Place, read_text
+from omniroute.config.fields import FIELD_READERS, LEFT_OUT, FieldReader, NodePlace, read_text
 from omniroute.config.model import Mark
 from omniroute.config.yamltree import Map, Node, Scalar, Seq, key_mark, to_plain, value_mark
 
 T = TypeVar("T")
 Values = dict[str, Any]
 """A struct's fields by their names in the file."""
-Completion = Callable[[Values, Map, Path, "Binding"], Values | None]
+Completion = Callable[[Values, Map, Path, "FieldBinding"], Values | None]
 """Adds to a struct's values what stands elsewhere; None leaves the whole entry out."""
 
 
-class Binding:
+class FieldBinding:
     """One reading: what it finds, how paths become absolute, and what completes which struct."""
 
     def __init__(
@@ -70,12 +70,12 @@ class Binding:
         self.diagnostics.append(error(code, mark, message, path=path, hint=hint))
 
 
-def bind(binding: Binding, kind: type[T]) -> T:
+def bind(binding: FieldBinding, kind: type[T]) -> T:
     """`binding.root` as a value of the struct `kind`; findings are in `binding.diagnostics`."""
     return msgspec.convert(_struct(kind)(binding.root, (), binding), kind)
 
 
-_Reader = Callable[[Node, Path, Binding], Any]
+_Reader = Callable[[Node, Path, FieldBinding], Any]
 
 
 def _compile(kind: Type) -> _Reader:
@@ -100,12 +100,12 @@ def _compile(kind: Type) -> _Reader:
             return _read_plain
 
 
-def _whole(value: Any, _place: Place) -> Any:
+def _whole(value: Any, _place: NodePlace) -> Any:
     """5.0 is a whole number for the schema, and none for the model."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _read_plain(node: Node, _path: Path, _binding: Binding) -> Any:
+def _read_plain(node: Node, _path: Path, _binding: FieldBinding) -> Any:
     """A value that is what it says, or the inside of which no field of the language describes."""
     return to_plain(node)
 
@@ -115,7 +115,7 @@ class _Here:
 
     __slots__ = ("_binding", "_mark", "_path")
 
-    def __init__(self, binding: Binding, path: Path, mark: Mark) -> None:
+    def __init__(self, binding: FieldBinding, path: Path, mark: Mark) -> None:
         self._binding = binding
         self._path = path
         self._mark = mark
@@ -134,7 +134,7 @@ class _Field:
     def __init__(self, read: FieldReader) -> None:
         self.read = read
 
-    def __call__(self, node: Node, path: Path, binding: Binding) -> Any:
+    def __call__(self, node: Node, path: Path, binding: FieldBinding) -> Any:
         value = node.value if isinstance(node, Scalar) else to_plain(node)
         return LEFT_OUT if value is None else self.read(value, _Here(binding, path, node.mark))
 
@@ -145,7 +145,7 @@ class _Items:
     def __init__(self, read: _Reader) -> None:
         self.read = read
 
-    def __call__(self, node: Node, path: Path, binding: Binding) -> Any:
+    def __call__(self, node: Node, path: Path, binding: FieldBinding) -> Any:
         if not isinstance(node, Seq):
             read = [self.read(node, path, binding)]
         else:
@@ -162,7 +162,7 @@ class _Entries:
         self.read = _compile(kind)
         self.has_id = isinstance(self.read, _Fields) and self.read.has_id
 
-    def __call__(self, node: Node, path: Path, binding: Binding) -> Any:
+    def __call__(self, node: Node, path: Path, binding: FieldBinding) -> Any:
         found: Values = {}
         for name, entry in cast("Map", node).entries.items():
             value = self.read(entry.value, (*path, name), binding)
@@ -196,7 +196,7 @@ class _Fields:
                 if field.required:
                     self.stand_ins[field.encode_name] = _empty(field.type)
 
-    def __call__(self, node: Node, path: Path, binding: Binding) -> Any:
+    def __call__(self, node: Node, path: Path, binding: FieldBinding) -> Any:
         if isinstance(node, Scalar) and node.value is not None and self.short is not None:
             short = self.readers[self.short](node, path, binding)
             values = {} if short is LEFT_OUT else {self.short: short}
@@ -215,7 +215,7 @@ class _Fields:
                 return LEFT_OUT
         return values
 
-    def _values(self, node: Map, path: Path, binding: Binding) -> Values:
+    def _values(self, node: Map, path: Path, binding: FieldBinding) -> Values:
         found: Values = {}
         for name, entry in node.entries.items():
             value = self.readers[name](entry.value, (*path, name), binding)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Mapping
 from msgspec import Struct
 from msgspec.structs import replace
 
-from omniroute.config.bind import Binding, Values, bind
+from omniroute.config.bind import FieldBinding, Values, bind
 from omniroute.config.diagnostics import Diagnostic, Path
 from omniroute.config.inherit import complete_resilience
 from omniroute.config.model import Config, ConfigTest, Provider
@@ -42,7 +42,7 @@ def build_config(
         ConfigTest: _add_mark,
         Config: complete_resilience,
     }
-    binding = Binding(root, absolute=absolute, completions=completions)
+    binding = FieldBinding(root, absolute=absolute, completions=completions)
     config = bind(binding, Config)
     # The default data folder lies beside the main file, a declared one beside what declares it.
     folder = posixpath.join(binding.folder_of(root.mark), config.server.data_dir)
@@ -51,5 +51,5 @@ def build_config(
     return Built(config, tuple(binding.diagnostics))
 
 
-def _add_mark(values: Values, node: Map, _path: Path, _binding: Binding) -> Values:
+def _add_mark(values: Values, node: Map, _path: Path, _binding: FieldBinding) -> Values:
     return {**values, "mark": node.mark}

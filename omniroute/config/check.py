@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from omniroute.base.secret import Redactor
 from omniroute.config.build import build_config
 from omniroute.config.diagnostics import Diagnostic, has_errors, sort_diagnostics
-from omniroute.config.lint.facts import Facts
+from omniroute.config.lint.facts import LintFacts
 from omniroute.config.lint.run import run_rules
 from omniroute.config.lint.secrets import literal_secrets, mask_recognised
 from omniroute.config.loader import Reader, load_tree
@@ -76,7 +76,7 @@ def check(
         )
         found += built.diagnostics
         config = built.config
-        facts = Facts(
+        facts = LintFacts(
             config=config,
             declared=root,
             valid=validated.valid,

@@ -20,7 +20,7 @@ LEFT_OUT: Final = object()
 _REF_FORMS: Final = "${env:NAME}, ${env:NAME:-default} or ${file:/path}; $${ is a literal ${"
 
 
-class Place(Protocol):
+class NodePlace(Protocol):
     """Where a value stands."""
 
     @property
@@ -33,7 +33,7 @@ class Place(Protocol):
         ...
 
 
-FieldReader = Callable[[Any, Place], object]
+FieldReader = Callable[[Any, NodePlace], object]
 """A value that has passed the schema to the model's, or to LEFT_OUT when it is reported."""
 
 
@@ -48,7 +48,7 @@ def parse_expiry(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC)
 
 
-def read_text(text: str, place: Place, at: Path = ()) -> str:
+def read_text(text: str, place: NodePlace, at: Path = ()) -> str:
     """Text as it stands; a reference in it is reported, because nobody would look it up."""
     if "${env:" in text or "${file:" in text:
         hint = "they work in api_key, in header values and in proxy URLs"
@@ -56,11 +56,11 @@ def read_text(text: str, place: Place, at: Path = ()) -> str:
     return text
 
 
-def _read_path(text: str, place: Place) -> str:
+def _read_path(text: str, place: NodePlace) -> str:
     return posixpath.normpath(posixpath.join(place.folder, read_text(text, place)))
 
 
-def _read_reference(text: str, place: Place) -> object:
+def _read_reference(text: str, place: NodePlace) -> object:
     try:
         parse_refs(text)
     except RefSyntaxError as bad:
@@ -69,7 +69,7 @@ def _read_reference(text: str, place: Place) -> object:
     return Ref(text, place.folder)
 
 
-def _read_expiry(text: str, place: Place) -> object:
+def _read_expiry(text: str, place: NodePlace) -> object:
     try:
         return parse_expiry(text)
     except (ValueError, OverflowError):
@@ -78,7 +78,7 @@ def _read_expiry(text: str, place: Place) -> object:
         return LEFT_OUT
 
 
-def _read_scope(value: str | Mapping[str, Any], place: Place) -> tuple[str, ...]:
+def _read_scope(value: str | Mapping[str, Any], place: NodePlace) -> tuple[str, ...]:
     match value:
         case {"tag": {**tags}} if tags:
             ((name, tag),) = tags.items()

@@ -7,13 +7,13 @@ from typing import Any
 
 from msgspec.structs import fields
 
-from omniroute.config.bind import Binding, Values
+from omniroute.config.bind import FieldBinding, Values
 from omniroute.config.diagnostics import Path
 from omniroute.config.model import Resilience
 from omniroute.config.yamltree import Map
 
 
-def complete_resilience(values: Values, _node: Map, _path: Path, _binding: Binding) -> Values:
+def complete_resilience(values: Values, _node: Map, _path: Path, _binding: FieldBinding) -> Values:
     """The whole configuration's values, with each entry's `resilience` made whole."""
     base: Values = values.get("resilience", {})
     for section in ("providers", "combos"):

@@ -77,7 +77,7 @@ class TextReader:
         return self.absolute(path) in self._absolute
 
 
-class Loaded(Struct, frozen=True, kw_only=True):
+class LoadedFiles(Struct, frozen=True, kw_only=True):
     """`root` is None when a file could not be read at all; what could be is in `diagnostics`."""
 
     root: Map | None
@@ -90,7 +90,7 @@ class Loaded(Struct, frozen=True, kw_only=True):
     """False when a file's syntax kept part of the configuration unread."""
 
 
-def load_tree(files: Sequence[str], reader: Reader) -> Loaded:
+def load_tree(files: Sequence[str], reader: Reader) -> LoadedFiles:
     """Read `files` as overlays, each with its includes, into one tree."""
     loading = _Loading(reader)
     root: Map | None = None
@@ -98,7 +98,7 @@ def load_tree(files: Sequence[str], reader: Reader) -> Loaded:
         layer = loading.load_root(file)
         if layer is not None:
             root = layer if root is None else overlay(root, layer)
-    return Loaded(
+    return LoadedFiles(
         root=root,
         diagnostics=tuple(loading.findings),
         sources=loading.sources,

@@ -379,7 +379,7 @@ class SessionRule(Struct, frozen=True, kw_only=True, rename=name_in_file):
     idle_s: Duration = 1800.0
 
 
-class Usage(Struct, frozen=True, kw_only=True, rename=name_in_file):
+class UsageSettings(Struct, frozen=True, kw_only=True, rename=name_in_file):
     retention_s: Duration = 400 * 86400.0
     session: SessionRule = SessionRule()
 
@@ -463,7 +463,7 @@ class Config(Struct, frozen=True, kw_only=True):
     cache: Cache = Cache()
     idempotency: Idempotency = Idempotency()
     state: State = State()
-    usage: Usage = Usage()
+    usage: UsageSettings = UsageSettings()
     reload: Reload = Reload()
     tests: tuple[ConfigTest, ...] = ()
     positions: Derived[Mapping[tuple[str | int, ...], Mark]] = {}

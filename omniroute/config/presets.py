@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from omniroute.config.bind import Binding, Values
+from omniroute.config.bind import FieldBinding, Values
 from omniroute.config.diagnostics import Path
 from omniroute.config.model import Connection, Model, Ref
 from omniroute.config.preset import Preset
@@ -28,7 +28,9 @@ class Presets:
         self._presets = presets
         self._formats = formats
 
-    def complete(self, values: Values, node: Map, path: Path, binding: Binding) -> Values | None:
+    def complete(
+        self, values: Values, node: Map, path: Path, binding: FieldBinding
+    ) -> Values | None:
         """None for a provider of which nobody says where it is or what it speaks."""
         name: str | None = values.get("preset")
         preset = None if name is None else self._presets.get(name)
@@ -47,7 +49,7 @@ class Presets:
             return None
         return {**values, "connections": values.get("connections") or _ALONE}
 
-    def _check_format(self, name: str | None, node: Map, path: Path, binding: Binding) -> None:
+    def _check_format(self, name: str | None, node: Map, path: Path, binding: FieldBinding) -> None:
         if self._formats is None or name is None or name in self._formats:
             return
         by = "format" if "format" in node.entries else "preset"

@@ -19,7 +19,7 @@ from omniroute.request.provider import (
     request_to,
 )
 from omniroute.routing.retry import failure_of
-from omniroute.translation.values import Failure, Outbound, Pair, Reply, Stream, Target
+from omniroute.translation.values import Destination, Failure, Outbound, Pair, Reply, Stream
 from omniroute.upstream.client import Exchange, Transport, UpstreamRequest
 from omniroute.upstream.outlet import Headers, Outlet
 
@@ -74,7 +74,7 @@ class Ask(Struct, frozen=True, kw_only=True):
 
     pair: Pair
     outlet: Outlet
-    target: Target
+    target: Destination
     body: dict[str, Any]
     raw: bytes
     client_headers: Mapping[str, str]

@@ -21,7 +21,7 @@ from omniroute.request.request import Request
 from omniroute.routing.attempts import Attempts, GiveUp, Try, Wait
 from omniroute.routing.values import Candidate
 from omniroute.state.kept import recall
-from omniroute.translation.values import Failure, Target
+from omniroute.translation.values import Destination, Failure
 
 
 class Won(Struct, frozen=True, kw_only=True):
@@ -92,7 +92,7 @@ async def ask_of(request: Request, admit: Admit, candidate: Candidate) -> Ask:
     return Ask(
         pair=pair,
         outlet=outlet,
-        target=Target(
+        target=Destination(
             provider=candidate.provider.id,
             model=candidate.upstream_model,
             stream=request.record.stream,

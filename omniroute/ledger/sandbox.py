@@ -54,7 +54,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     """How long to wait for a drain that holds the file."""
 
 
-class Answer(Struct, frozen=True, kw_only=True):
+class QueryResult(Struct, frozen=True, kw_only=True):
     """Rows as DuckDB's Python values: Decimal, datetime without zone (UTC), dict, list."""
 
     columns: tuple[str, ...]
@@ -125,7 +125,7 @@ def _reads(statement: duckdb.Statement) -> bool:
         return False
 
 
-def run_sandboxed(data_dir: Path, sql: str, limits: Limits) -> Answer:
+def run_sandboxed(data_dir: Path, sql: str, limits: Limits) -> QueryResult:
     """The rows of one SELECT that can read nothing but the usage database. Blocks.
 
     Raises RequestError, ready for a client: `invalid_request` for what is not one query or does not
@@ -149,7 +149,7 @@ def run_sandboxed(data_dir: Path, sql: str, limits: Limits) -> Answer:
         raise RequestError("unavailable", message, retry_after_s=1) from exc
     except LedgerError as exc:
         raise RequestError("internal", "the usage database cannot be read") from exc
-    return Answer(
+    return QueryResult(
         columns=columns,
         types=types,
         rows=tuple(rows[: limits.rows]),

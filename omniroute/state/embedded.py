@@ -41,7 +41,7 @@ def find_server() -> str:
     return found
 
 
-class Embedded:
+class EmbeddedValkey:
     """A running server. Start it in the process that outlives the workers."""
 
     def __init__(self, folder: Path, *, keep_open: tuple[int, ...] = ()) -> None:

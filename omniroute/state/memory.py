@@ -42,7 +42,7 @@ from omniroute.state.store import (
     Taken,
     exceeds,
 )
-from omniroute.state.window import Mark, Window
+from omniroute.state.window import Window, WindowMark
 
 _log = logging.getLogger("omniroute.state")
 
@@ -329,7 +329,7 @@ class MemoryStore:
             match line:
                 case WindowLine():
                     window = self._windows[line.key] = Window(line.window_s)
-                    window.marks.extend(Mark(*mark) for mark in line.marks)
+                    window.marks.extend(WindowMark(*mark) for mark in line.marks)
                     window.total = sum(mark.amount for mark in window.marks)
                 case BudgetLine():
                     known = self._budgets.get(line.key)

@@ -13,7 +13,7 @@ MARKS = 64
 """At most this many marks per window, plus the one that is leaving."""
 
 
-class Mark:
+class WindowMark:
     """Events between `first_s` and `last_s`, both included, that add up to `amount`."""
 
     __slots__ = ("amount", "first_s", "last_s")
@@ -32,7 +32,7 @@ class Window:
     def __init__(self, window_s: float) -> None:
         self.window_s = window_s
         self.total = 0
-        self.marks: deque[Mark] = deque()
+        self.marks: deque[WindowMark] = deque()
         self._grain_s = window_s / MARKS
 
     def used(self, now_s: float) -> int:
@@ -53,7 +53,7 @@ class Window:
                 last.amount += amount
                 self.total += amount
                 return
-        marks.append(Mark(now_s, now_s, amount))
+        marks.append(WindowMark(now_s, now_s, amount))
         self.total += amount
 
     def adjust(self, at_s: float, change: int) -> None:

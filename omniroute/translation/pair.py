@@ -25,14 +25,14 @@ from omniroute.translation.said import said_in_blocks
 from omniroute.translation.shape import is_object
 from omniroute.translation.stream import TranslatedStream
 from omniroute.translation.template import Converter
-from omniroute.translation.values import Failure, Outbound, Reply, Stream, Target
+from omniroute.translation.values import Destination, Failure, Outbound, Reply, Stream
 
 _PLAIN: Final[Mapping[str, tuple[Any, ...]]] = {"n": (None, 1), "logprobs": (None, False)}
 """Values of sampling fields under which an answer can be told in the other delivery: what lies
 between has the first choice alone, and no likelihoods."""
 
 
-def context(target: Target, request: dict[str, Any]) -> Context:
+def context(target: Destination, request: dict[str, Any]) -> Context:
     """The surroundings of one conversion, by the names that `var()` reads."""
     return {
         "provider": target.provider,
@@ -110,7 +110,7 @@ class FormatPair:
         self.forwards = tuple(forwards) if self.passthrough else ()
         self._ways = {stream: _way(upstream, stream=stream) for stream in (False, True)}
 
-    def request(self, body: dict[str, Any], raw: bytes, target: Target) -> Outbound:
+    def request(self, body: dict[str, Any], raw: bytes, target: Destination) -> Outbound:
         ctx = context(target, body)
         if self.passthrough:
             data = self._passed(body, raw, target, ctx)
@@ -127,7 +127,7 @@ class FormatPair:
             dropped=tuple(ctx["dropped"]),
         )
 
-    def reply(self, body: bytes, request: dict[str, Any], target: Target) -> Reply:
+    def reply(self, body: bytes, request: dict[str, Any], target: Destination) -> Reply:
         ctx = context(target, request)
         try:
             answer = orjson.loads(body)
@@ -158,14 +158,14 @@ class FormatPair:
             message = f"the upstream's answer cannot be read: {error.message}"
             raise UpstreamCutError(message) from error
 
-    def stream(self, request: dict[str, Any], target: Target) -> Stream:
+    def stream(self, request: dict[str, Any], target: Destination) -> Stream:
         ctx = context(target, request)
         if self.passthrough:
             return PassedStream(self._client, ctx)
         self._add_hub(ctx, target)
         return TranslatedStream(self._client, self._upstream, ctx)
 
-    def replay(self, body: bytes, request: dict[str, Any], target: Target) -> bytes:
+    def replay(self, body: bytes, request: dict[str, Any], target: Destination) -> bytes:
         ctx = self._retold(request, target)
         try:
             answer = orjson.loads(body)
@@ -177,7 +177,7 @@ class FormatPair:
         _need_unsigned(response)
         return TranslatedStream(self._client, self._client, ctx).replay(response)
 
-    def fold(self, data: bytes, request: dict[str, Any], target: Target) -> bytes:
+    def fold(self, data: bytes, request: dict[str, Any], target: Destination) -> bytes:
         ctx = self._retold(request, target)
         stream = TranslatedStream(self._client, self._client, ctx)
         stream.feed(data)
@@ -190,7 +190,7 @@ class FormatPair:
         ctx["response"] = response
         return render(run(self._client.functions["response.encode"], response, ctx))
 
-    def _retold(self, request: dict[str, Any], target: Target) -> Context:
+    def _retold(self, request: dict[str, Any], target: Destination) -> Context:
         """Raises TranslationError where an answer in the other delivery would lose something."""
         ctx = context(target, request)
         ctx["hub"] = asked = self._hub({**ctx, "dropped": []}, target)
@@ -216,7 +216,7 @@ class FormatPair:
             retry_after_s=parse_retry_after(headers),
         )
 
-    def _is_failure(self, answer: Any, request: dict[str, Any], target: Target) -> bool:
+    def _is_failure(self, answer: Any, request: dict[str, Any], target: Destination) -> bool:
         """The words of an error where an answer should be, under a status that tells of none."""
         functions = self._upstream.functions
         try:
@@ -232,7 +232,7 @@ class FormatPair:
         used = hub.usage_object(hub.usage_of(decoded.get("usage")))
         return not (decoded.get("blocks") or any(used.values()))
 
-    def _passed(self, body: dict[str, Any], raw: bytes, target: Target, ctx: Context) -> bytes:
+    def _passed(self, body: dict[str, Any], raw: bytes, target: Destination, ctx: Context) -> bytes:
         """The client's own body with what the target changes put in its places."""
         upstream = self._upstream
         changes = {hub.hub_field(name): value for name, value in target.set_fields.items()}
@@ -275,11 +275,11 @@ class FormatPair:
         node = {"value": value, "body": body}
         _overlay(body, run_object(self._upstream.setters[name], node, ctx))
 
-    def _add_hub(self, ctx: Context, target: Target) -> None:
+    def _add_hub(self, ctx: Context, target: Destination) -> None:
         if self._upstream.answers_need_hub or self._client.answers_need_hub:
             ctx["decode_hub"] = lambda: self._hub({**ctx, "dropped": []}, target)
 
-    def _hub(self, ctx: Context, target: Target) -> dict[str, Any]:
+    def _hub(self, ctx: Context, target: Destination) -> dict[str, Any]:
         """The client's body in the hub, with all that the target changes."""
         client = self._client
         body: dict[str, Any] = ctx["request"]
@@ -299,7 +299,7 @@ class FormatPair:
         self._upstream.check(decoded, ctx)
         return decoded
 
-    def _translated(self, answer: dict[str, Any], ctx: Context, target: Target) -> Reply:
+    def _translated(self, answer: dict[str, Any], ctx: Context, target: Destination) -> Reply:
         upstream, client = self._upstream, self._client
         self._add_hub(ctx, target)
         decoded: Any = run(upstream.functions["response.decode"], answer, ctx)

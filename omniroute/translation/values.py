@@ -58,7 +58,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     them."""
 
 
-class Target(Struct, frozen=True, kw_only=True):
+class Destination(Struct, frozen=True, kw_only=True):
     """What the tables may know of the model that a request goes to."""
 
     provider: str
@@ -191,27 +191,27 @@ class Pair(Protocol):
     forwards: tuple[str, ...]
     """Lower-case names of the client's headers that belong to its body and go with it."""
 
-    def request(self, body: dict[str, Any], raw: bytes, target: Target) -> Outbound:
+    def request(self, body: dict[str, Any], raw: bytes, target: Destination) -> Outbound:
         """Client body (parsed, and as it came) to the provider's request.
 
         Raises TranslationError for a malformed body or where dropping would change the meaning.
         """
         ...
 
-    def reply(self, body: bytes, request: dict[str, Any], target: Target) -> Reply:
+    def reply(self, body: bytes, request: dict[str, Any], target: Destination) -> Reply:
         """The provider's answer to the client's. Raises UpstreamCutError when unreadable."""
         ...
 
-    def stream(self, request: dict[str, Any], target: Target) -> Stream: ...
+    def stream(self, request: dict[str, Any], target: Destination) -> Stream: ...
 
-    def replay(self, body: bytes, request: dict[str, Any], target: Target) -> bytes:
+    def replay(self, body: bytes, request: dict[str, Any], target: Destination) -> bytes:
         """A whole answer in the client's format as its stream; for answers that were kept.
 
         Raises TranslationError where the stream could not say all of it.
         """
         ...
 
-    def fold(self, data: bytes, request: dict[str, Any], target: Target) -> bytes:
+    def fold(self, data: bytes, request: dict[str, Any], target: Destination) -> bytes:
         """The reverse: all bytes of a client's stream, in its usual framing, as a whole answer.
 
         Raises TranslationError or UpstreamCutError.

@@ -14,7 +14,7 @@ from socksio import ProtocolError, socks5
 from omniroute.config.model import Tls
 from omniroute.errors import UpstreamConnectError
 from omniroute.upstream.guard import Resolver, check_host, literal_address
-from omniroute.upstream.http1 import Connection, timeout_error
+from omniroute.upstream.http1 import Http1Connection, timeout_error
 from omniroute.upstream.options import TransportOptions
 from omniroute.upstream.origin import Origin
 from omniroute.upstream.proxy import Proxy, parse_proxy
@@ -47,7 +47,9 @@ class Dialer:
             self._proxy = parse_proxy(self._options.proxy)
         return self._proxy
 
-    async def dial(self, origin: Origin, connect_s: float, deadline: float | None) -> Connection:
+    async def dial(
+        self, origin: Origin, connect_s: float, deadline: float | None
+    ) -> Http1Connection:
         """A connection ready for `send`.
 
         Raises UpstreamConnectError, BlockedAddressError or UpstreamTimeoutError; whatever it is,
@@ -66,24 +68,24 @@ class Dialer:
         except TimeoutError:
             raise late from None
 
-    async def _direct(self, origin: Origin, at: float) -> Connection:
+    async def _direct(self, origin: Origin, at: float) -> Http1Connection:
         addresses = await self._resolver.permitted(
             origin.host, allow_private=self._options.allow_private_network
         )
         context = await self._context(self._options.tls) if origin.scheme == "https" else None
         _, connection = await _first(
-            addresses, origin.port, Connection, at=at, context=context, host=origin.host
+            addresses, origin.port, Http1Connection, at=at, context=context, host=origin.host
         )
         return connection
 
-    async def _proxied(self, origin: Origin, proxy: Proxy, at: float) -> Connection:
+    async def _proxied(self, origin: Origin, proxy: Proxy, at: float) -> Http1Connection:
         check_host(origin.host, allow_private=self._options.allow_private_network)
         addresses = await self._resolver.any(proxy.host)
         own_ca = Tls(ca_file=self._options.tls.ca_file)
         context = await self._context(own_ca) if proxy.scheme == "https" else None
         if self.forward_headers(origin) is not None:
             _, connection = await _first(
-                addresses, proxy.port, Connection, at=at, context=context, host=proxy.host
+                addresses, proxy.port, Http1Connection, at=at, context=context, host=proxy.host
             )
             return connection
         transport, greeter = await _first(
@@ -92,7 +94,7 @@ class Dialer:
         try:
             greet = _socks5 if proxy.scheme == "socks5" else _http_connect
             await greet(greeter.reader, transport, proxy, origin)
-            connection = Connection()
+            connection = Http1Connection()
             if origin.scheme == "https":
                 context = await self._context(self._options.tls)
                 tunnel = await asyncio.get_running_loop().start_tls(

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from omniroute.upstream.client import Bounds, UpstreamRequest
-from omniroute.upstream.echo_answer import Answer, EchoRefusal, answer_chat
+from omniroute.upstream.echo_answer import EchoAnswer, EchoRefusal, answer_chat
 
 MODEL: Final = "echo"
 _JSON: Final[Mapping[str, str]] = {"content-type": "application/json"}
@@ -80,7 +80,7 @@ def _chat(body: bytes) -> EchoExchange:
     return EchoExchange(200, _SSE, events)
 
 
-def _completion(shared: dict[str, Any], answer: Answer) -> dict[str, Any]:
+def _completion(shared: dict[str, Any], answer: EchoAnswer) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": answer.text, "refusal": None}
     if answer.tool is not None:
         message["content"] = None
@@ -89,7 +89,7 @@ def _completion(shared: dict[str, Any], answer: Answer) -> dict[str, Any]:
     return shared | {"object": "chat.completion", "choices": [choice], "usage": _usage(answer)}
 
 
-def _events(shared: dict[str, Any], answer: Answer, *, with_usage: bool) -> Iterator[bytes]:
+def _events(shared: dict[str, Any], answer: EchoAnswer, *, with_usage: bool) -> Iterator[bytes]:
     """Server-sent events: the role, the words or the arguments in pieces, the end."""
     base: dict[str, Any] = shared | {"object": "chat.completion.chunk"}
     if with_usage:
@@ -128,7 +128,7 @@ def _tool_call(shared: dict[str, Any], name: str, arguments: str) -> dict[str, A
     }
 
 
-def _usage(answer: Answer) -> dict[str, Any]:
+def _usage(answer: EchoAnswer) -> dict[str, Any]:
     return {
         "prompt_tokens": answer.prompt_tokens,
         "completion_tokens": answer.completion_tokens,

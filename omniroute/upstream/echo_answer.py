@@ -24,7 +24,7 @@ class EchoRefusal(Exception):  # noqa: N818 - an answer of a provider, not an er
         self.param = param
 
 
-class Answer(Struct, frozen=True, kw_only=True):
+class EchoAnswer(Struct, frozen=True, kw_only=True):
     """Either `text`, or the call of `tool` with `arguments` as JSON text."""
 
     text: str
@@ -39,7 +39,7 @@ class Answer(Struct, frozen=True, kw_only=True):
         return _WORD.findall(self.text)
 
 
-def answer_chat(request: dict[str, Any]) -> Answer:
+def answer_chat(request: dict[str, Any]) -> EchoAnswer:
     """Raises EchoRefusal for a body without usable messages."""
     messages = request.get("messages")
     if not isinstance(messages, list) or not messages:
@@ -58,7 +58,7 @@ def answer_chat(request: dict[str, Any]) -> Answer:
     if forced is not None:
         name, schema = forced
         arguments = orjson.dumps(_sample(schema, schema, 0)).decode()
-        return Answer(
+        return EchoAnswer(
             text="",
             finish="tool_calls",
             prompt_tokens=prompt_tokens,
@@ -67,7 +67,7 @@ def answer_chat(request: dict[str, Any]) -> Answer:
             arguments=arguments,
         )
     text, finish = _shortened(_formatted(said, request.get("response_format")), request)
-    return Answer(
+    return EchoAnswer(
         text=text, finish=finish, prompt_tokens=prompt_tokens, completion_tokens=_tokens(text)
     )
 

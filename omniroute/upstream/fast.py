@@ -16,7 +16,7 @@ from omniroute.errors import UpstreamConnectError
 from omniroute.upstream.client import Bounds, UpstreamRequest
 from omniroute.upstream.dial import Dialer
 from omniroute.upstream.guard import Resolver
-from omniroute.upstream.http1 import Connection, render_head
+from omniroute.upstream.http1 import Http1Connection, render_head
 from omniroute.upstream.inflate import Inflate, coding_of, undone_headers
 from omniroute.upstream.options import TransportOptions
 from omniroute.upstream.origin import Origin, split_url
@@ -37,7 +37,7 @@ class FastTransport:
         self, options: TransportOptions, resolver: Resolver, *, keep_idle: bool = True
     ) -> None:
         self._dialer = Dialer(options, resolver)
-        self._idle: dict[Origin, list[Connection]] = {}
+        self._idle: dict[Origin, list[Http1Connection]] = {}
         self._sweep: asyncio.TimerHandle | None = None
         self._keep_idle = keep_idle
 
@@ -81,7 +81,7 @@ class FastTransport:
                 connection.abort()
         self._idle.clear()
 
-    def _take(self, origin: Origin) -> Connection | None:
+    def _take(self, origin: Origin) -> Http1Connection | None:
         """The connection that rested last, if the other side still holds it."""
         connections = self._idle.get(origin)
         while connections:
@@ -91,7 +91,7 @@ class FastTransport:
             connection.abort()
         return None
 
-    def _give_back(self, origin: Origin, connection: Connection) -> None:
+    def _give_back(self, origin: Origin, connection: Http1Connection) -> None:
         """Keep a connection whose answer was read to the end; close any other at once."""
         if not self._keep_idle or not connection.reusable():
             connection.abort()
@@ -114,7 +114,7 @@ class FastTransport:
     def _drop_expired(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
         for origin, connections in list(self._idle.items()):
-            kept: list[Connection] = []
+            kept: list[Http1Connection] = []
             for connection in connections:
                 if connection.closed or connection.expires <= now:
                     connection.abort()
@@ -127,7 +127,7 @@ class FastTransport:
         self._sweep = loop.call_later(_SWEEP_S, self._drop_expired, loop) if self._idle else None
 
 
-def _has_news(connection: Connection) -> bool:
+def _has_news(connection: Http1Connection) -> bool:
     """Something lies unread on an idle connection: nearly always that the server closed it.
 
     The loop may not have come to read it yet. Asking the kernel costs about a microsecond and
@@ -142,8 +142,10 @@ class FastExchange:
 
     __slots__ = ("_bounds", "_connection", "_give_back", "_inflate", "headers", "status")
 
-    def __init__(self, connection: Connection, give_back: partial[None], bounds: Bounds) -> None:
-        self._connection: Connection | None = connection
+    def __init__(
+        self, connection: Http1Connection, give_back: partial[None], bounds: Bounds
+    ) -> None:
+        self._connection: Http1Connection | None = connection
         self._give_back = give_back
         self._bounds = bounds
         self.status: int = connection.status

@@ -38,7 +38,7 @@ def timeout_error(phase: Phase, seconds: float) -> UpstreamTimeoutError:
     return UpstreamTimeoutError(said if phase == "total" else f"{said} {seconds:g} s", phase=phase)
 
 
-class Connection(asyncio.Protocol):
+class Http1Connection(asyncio.Protocol):
     """Owned by one exchange at a time; the pool owns it in between."""
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ from omniroute.errors import UpstreamCutError
 STEP_BYTES: Final = 256 << 10  # what a bomb may put into memory at once; the reader sets the pace
 
 
-class Source(Protocol):
+class ByteSource(Protocol):
     async def __call__(self) -> bytes: ...
 
 
@@ -23,7 +23,7 @@ def undone_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
 class Inflate:
     """Decodes one body; `read` takes encoded bytes from `source` only when it needs them."""
 
-    def __init__(self, coding: str, source: Source) -> None:
+    def __init__(self, coding: str, source: ByteSource) -> None:
         """Raises UpstreamCutError for a coding that was not asked for and cannot be undone."""
         if coding not in ("gzip", "x-gzip", "deflate"):
             raise UpstreamCutError(f"the provider's answer is encoded as {coding[:40]!r}, unasked")

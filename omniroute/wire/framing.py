@@ -21,19 +21,23 @@ class Framing(Struct, frozen=True, kw_only=True):
 
 FRAMINGS: Final[Mapping[str, Framing]] = {
     "sse": Framing(
-        content_type="text/event-stream; charset=utf-8", decoder=sse.Decoder, encoder=sse.Encoder
+        content_type="text/event-stream; charset=utf-8",
+        decoder=sse.SseDecoder,
+        encoder=sse.SseEncoder,
     ),
     "sse-named": Framing(
         content_type="text/event-stream; charset=utf-8",
-        decoder=sse.Decoder,
+        decoder=sse.SseDecoder,
         encoder=sse.NamedEncoder,
     ),
     "ndjson": Framing(
-        content_type="application/x-ndjson", decoder=ndjson.Decoder, encoder=ndjson.Encoder
+        content_type="application/x-ndjson",
+        decoder=ndjson.NdjsonDecoder,
+        encoder=ndjson.NdjsonEncoder,
     ),
     "json-array": Framing(
         content_type="application/json; charset=UTF-8",
-        decoder=jsonarray.Decoder,
-        encoder=jsonarray.Encoder,
+        decoder=jsonarray.JsonArrayDecoder,
+        encoder=jsonarray.JsonArrayEncoder,
     ),
 }

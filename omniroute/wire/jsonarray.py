@@ -23,7 +23,7 @@ _QUOTE: Final = 0x22
 _OPENING: Final = frozenset(b"{[")
 
 
-class Decoder:
+class JsonArrayDecoder:
     """Gives each element as it closes."""
 
     __slots__ = ("_closed", "_depth", "_in_string", "_limit_bytes", "_opened", "_rest", "_scanned")
@@ -127,7 +127,7 @@ def _not_an_array() -> UpstreamCutError:
     return UpstreamCutError("the upstream's stream is not a JSON array of objects")
 
 
-class Encoder:
+class JsonArrayEncoder:
     """Opens the array with the first element, and closes it at the end."""
 
     __slots__ = ("_opened",)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from omniroute.wire.event import BOM, MAX_EVENT_BYTES, Event, oversize
 
 
-class Decoder:
+class NdjsonDecoder:
     """Lines end with LF, blanks around them do not count, empty lines are skipped."""
 
     __slots__ = ("_limit_bytes", "_pending", "_pending_bytes")
@@ -50,7 +50,7 @@ class Decoder:
         return events
 
 
-class Encoder:
+class NdjsonEncoder:
     """Data must be a JSON text on one line, as `orjson.dumps` writes it.
 
     Clients that split text, not bytes, take some characters for line ends too (Ollama's does, by

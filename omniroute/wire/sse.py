@@ -10,7 +10,7 @@ from __future__ import annotations
 from omniroute.wire.event import BOM, MAX_EVENT_BYTES, Event, oversize
 
 
-class Decoder:
+class SseDecoder:
     """Any split of the body in, the same events out.
 
     Line ends become LF as they arrive; a CR that ends a chunk is a line end at once, and the LF
@@ -107,7 +107,7 @@ def _read_fields(block: bytes) -> Event | None:
     return Event(name, joined) if joined else None
 
 
-class Encoder:
+class SseEncoder:
     """Events without names."""
 
     __slots__ = ()
@@ -124,13 +124,13 @@ class Encoder:
         return b""
 
 
-class NamedEncoder(Encoder):
+class NamedEncoder(SseEncoder):
     """Events with their names, where one is given."""
 
     __slots__ = ()
 
     def encode(self, data: bytes, event: str | None = None) -> bytes:
-        frame = Encoder.encode(self, data)
+        frame = SseEncoder.encode(self, data)
         return frame if event is None else b"event: " + event.encode() + b"\n" + frame
 
 

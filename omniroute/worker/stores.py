@@ -19,7 +19,7 @@ from omniroute.config.model import Config
 from omniroute.config.refs import resolve
 from omniroute.errors import LedgerError
 from omniroute.ledger.spend import SpentRow, read_spend
-from omniroute.state.embedded import Embedded
+from omniroute.state.embedded import EmbeddedValkey
 from omniroute.state.memory import MemoryStore
 from omniroute.state.store import Store
 
@@ -42,7 +42,7 @@ def open_store(config: Config, clock: Clock) -> Store:
     return MemoryStore(Path(config.server.data_dir) / FOLDER, clock)
 
 
-def embed_store(config: Config, *, folder_lock: int | None = None) -> Embedded | None:
+def embed_store(config: Config, *, folder_lock: int | None = None) -> EmbeddedValkey | None:
     """For the parent of several workers: a server of our own, unless a URL is configured.
 
     It holds the data folder for as long as it writes there. Raises StateError when none can be
@@ -50,7 +50,7 @@ def embed_store(config: Config, *, folder_lock: int | None = None) -> Embedded |
     """
     if config.state.url is not None or os.environ.get(STATE_ENV):
         return None
-    embedded = Embedded(
+    embedded = EmbeddedValkey(
         Path(config.server.data_dir) / FOLDER,
         keep_open=() if folder_lock is None else (folder_lock,),
     )

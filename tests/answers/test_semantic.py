@@ -24,7 +24,7 @@ import pytest
 from omniroute.admission.cache import semantic_space
 from omniroute.answers.cache import semantic_figures
 from omniroute.ledger.record import RequestRecord, parse_line
-from omniroute.state.embedded import Embedded
+from omniroute.state.embedded import EmbeddedValkey
 from omniroute.worker.stores import STATE_ENV
 from tests.chat import COMPLETION, DONE, STREAM_END, STREAM_HEAD, USAGE_EVENT, answer, delta
 from tests.running import Gateway, running
@@ -396,14 +396,14 @@ async def test_an_anthropic_client_gets_either_delivery(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[Embedded]:
-    server = Embedded(tmp_path_factory.mktemp("valkey"))
+def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[EmbeddedValkey]:
+    server = EmbeddedValkey(tmp_path_factory.mktemp("valkey"))
     yield server
     server.close()
 
 
 async def test_workers_learn_from_one_another(
-    tmp_path: Path, valkey_server: Embedded, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, valkey_server: EmbeddedValkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(STATE_ENV, valkey_server.url)
     lab = Lab()

@@ -21,7 +21,7 @@ from omniroute.config.model import (
     SessionRule,
     Timeouts,
     Tls,
-    Usage,
+    UsageSettings,
 )
 from tests.config.files import HASH_A, HASH_B, check_text, check_texts
 
@@ -125,7 +125,9 @@ def test_every_section_becomes_its_value() -> None:
             "small": Model(id="small"),
         },
     )
-    assert config.usage == Usage(retention_s=30 * 86400.0, session=SessionRule(idle_s=3600.0))
+    assert config.usage == UsageSettings(
+        retention_s=30 * 86400.0, session=SessionRule(idle_s=3600.0)
+    )
     assert config.reload == Reload(watch=False)
 
 

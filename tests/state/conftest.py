@@ -6,11 +6,11 @@ from collections.abc import Generator
 
 import pytest
 
-from omniroute.state.embedded import Embedded
+from omniroute.state.embedded import EmbeddedValkey
 
 
 @pytest.fixture(scope="session")
-def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[Embedded]:
-    server = Embedded(tmp_path_factory.mktemp("valkey"))
+def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[EmbeddedValkey]:
+    server = EmbeddedValkey(tmp_path_factory.mktemp("valkey"))
     yield server
     server.close()

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from omniroute.state.embedded import Embedded
+from omniroute.state.embedded import EmbeddedValkey
 from omniroute.state.memory import MemoryStore
 from omniroute.state.store import Balance, Fresh, Mismatch, Repeat, Space, Spent, Store
 from omniroute.state.valkey import ValkeyStore
@@ -20,7 +20,7 @@ async def store(request: pytest.FixtureRequest) -> AsyncGenerator[Store]:
     if request.param == "memory":
         made = MemoryStore()
     else:
-        server: Embedded = request.getfixturevalue("valkey_server")
+        server: EmbeddedValkey = request.getfixturevalue("valkey_server")
         made = ValkeyStore(server.url, prefix=uuid.uuid4().hex)
     yield made
     await made.close()

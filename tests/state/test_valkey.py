@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from omniroute.errors import StateError
-from omniroute.state.embedded import Embedded
+from omniroute.state.embedded import EmbeddedValkey
 from omniroute.state.link import Link
 from omniroute.state.store import Balance, Claim, Fresh, Taken
 from omniroute.state.valkey import LEASE_S, ValkeyStore
@@ -25,7 +25,7 @@ START = datetime.fromtimestamp(NOW_S, UTC)
 
 
 @pytest.fixture
-async def pair(valkey_server: Embedded) -> AsyncGenerator[tuple[ValkeyStore, ValkeyStore]]:
+async def pair(valkey_server: EmbeddedValkey) -> AsyncGenerator[tuple[ValkeyStore, ValkeyStore]]:
     prefix = uuid.uuid4().hex
     one = ValkeyStore(valkey_server.url, prefix=prefix, clock=ManualClock(START))
     two = ValkeyStore(valkey_server.url, prefix=prefix, clock=ManualClock(START))
@@ -66,7 +66,7 @@ async def test_a_dead_workers_claim_without_a_price_lapses(
     assert await alive.balances(("budget|b",)) == (Balance(0, 10),)
 
 
-async def test_a_renewed_lease_does_not_lapse(valkey_server: Embedded) -> None:
+async def test_a_renewed_lease_does_not_lapse(valkey_server: EmbeddedValkey) -> None:
     clock = ManualClock(START)
     store = ValkeyStore(valkey_server.url, prefix=uuid.uuid4().hex, clock=clock)
     granted(await store.take(claim(slot(1), budget(100, 60)), NOW_S))
@@ -106,7 +106,7 @@ def hammer(
     ],
 )
 def test_eight_processes_never_pass_a_limit(
-    valkey_server: Embedded, wanted: Claim, most: int
+    valkey_server: EmbeddedValkey, wanted: Claim, most: int
 ) -> None:
     context = multiprocessing.get_context("spawn")
     results: multiprocessing.Queue[int] = context.Queue()
@@ -124,7 +124,7 @@ def test_eight_processes_never_pass_a_limit(
 
 
 async def test_each_promise_fails_in_its_own_way_while_the_server_is_away(tmp_path: Path) -> None:
-    server = Embedded(tmp_path)
+    server = EmbeddedValkey(tmp_path)
     store = ValkeyStore(server.url)
     before = granted(await store.take(claim(budget(100, 60)), NOW_S))
     server.close()
@@ -140,7 +140,7 @@ async def test_each_promise_fails_in_its_own_way_while_the_server_is_away(tmp_pa
     assert await store.settle(before, now_s=NOW_S, cost_nanousd=50) == ()
     await store.settle(local, now_s=NOW_S, cost_nanousd=7)
 
-    again = Embedded(tmp_path)
+    again = EmbeddedValkey(tmp_path)
 
     async def flushed() -> bool:
         try:
@@ -169,7 +169,7 @@ async def test_each_promise_fails_in_its_own_way_while_the_server_is_away(tmp_pa
 async def test_a_server_that_takes_no_writes_is_away(
     tmp_path: Path, full: tuple[str, str], well: tuple[str, str]
 ) -> None:
-    server = Embedded(tmp_path)
+    server = EmbeddedValkey(tmp_path)
     store = ValkeyStore(server.url)
     operator = Link(server.url)
     taken = granted(await store.take(claim(budget(100, 60)), NOW_S))
@@ -194,7 +194,7 @@ async def test_a_server_that_takes_no_writes_is_away(
 
 
 async def test_a_killed_server_comes_back_by_itself_with_what_it_knew(tmp_path: Path) -> None:
-    server = Embedded(tmp_path)
+    server = EmbeddedValkey(tmp_path)
     store = ValkeyStore(server.url)
     taken = granted(await store.take(claim(requests(1), budget(100, 60)), NOW_S))
     await store.settle(taken, now_s=NOW_S, cost_nanousd=60)

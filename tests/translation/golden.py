@@ -11,7 +11,7 @@ import orjson
 import yaml
 
 from omniroute.errors import TranslationError, UpstreamCutError, UpstreamReportedError
-from omniroute.translation.values import Pair, Stream, Target
+from omniroute.translation.values import Destination, Pair, Stream
 from omniroute.wire.framing import FRAMINGS
 from tests.translation.tables import formats, target
 
@@ -69,7 +69,7 @@ def outcome(case: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _request(pair: Pair, body: dict[str, Any], where: Target) -> dict[str, Any]:
+def _request(pair: Pair, body: dict[str, Any], where: Destination) -> dict[str, Any]:
     try:
         sent = pair.request(body, orjson.dumps(body), where)
     except TranslationError as error:
@@ -77,7 +77,7 @@ def _request(pair: Pair, body: dict[str, Any], where: Target) -> dict[str, Any]:
     return {"body": orjson.loads(sent.body), "dropped": list(sent.dropped)}
 
 
-def _reply(pair: Pair, answer: Any, body: dict[str, Any], where: Target) -> dict[str, Any]:
+def _reply(pair: Pair, answer: Any, body: dict[str, Any], where: Destination) -> dict[str, Any]:
     raw = orjson.dumps(answer)
     try:
         reply = pair.reply(raw, body, where)
@@ -90,7 +90,7 @@ def _reply(pair: Pair, answer: Any, body: dict[str, Any], where: Target) -> dict
 
 
 def _stream(
-    case: dict[str, Any], pair: Pair, body: dict[str, Any], where: Target
+    case: dict[str, Any], pair: Pair, body: dict[str, Any], where: Destination
 ) -> dict[str, Any]:
     raw = upstream_bytes(case["upstream"], case["given"]["stream"])
     stream = pair.stream(body, where)
@@ -112,7 +112,9 @@ def _stream(
     return found | _more(stream.dropped, stream.remember)
 
 
-def _check_splits(pair: Pair, body: dict[str, Any], where: Target, raw: bytes, out: bytes) -> None:
+def _check_splits(
+    pair: Pair, body: dict[str, Any], where: Destination, raw: bytes, out: bytes
+) -> None:
     """Byte by byte the output must be the same."""
     stream = pair.stream(body, where)
     split = b"".join(stream.feed(raw[at : at + 1]) for at in range(len(raw)))

@@ -11,7 +11,7 @@ from omniroute.active.tables import read_tables
 from omniroute.translation.format import Format, compile_table
 from omniroute.translation.registry import load_formats
 from omniroute.translation.table import read_table
-from omniroute.translation.values import Formats, Target
+from omniroute.translation.values import Destination, Formats
 
 
 @lru_cache(maxsize=1)
@@ -30,8 +30,8 @@ def compiled(name: str) -> Format:
     return made
 
 
-def target(**changes: Any) -> Target:
-    plain = Target(
+def target(**changes: Any) -> Destination:
+    plain = Destination(
         provider="lab", model="upstream-model", stream=False, seed="seed", now_s=1700000000
     )
     return structs.replace(plain, **changes)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from omniroute.errors import UpstreamCutError
 from omniroute.wire.event import Event
-from omniroute.wire.sse import Decoder, Encoder, NamedEncoder
+from omniroute.wire.sse import NamedEncoder, SseDecoder, SseEncoder
 from tests.wire.splits import byte_by_byte, in_two, read_all, split
 
 CASES: dict[str, tuple[bytes, list[Event]]] = {
@@ -48,14 +48,14 @@ CASES: dict[str, tuple[bytes, list[Event]]] = {
 
 @pytest.mark.parametrize(("stream", "events"), CASES.values(), ids=CASES)
 def test_every_cut_gives_the_same_events(stream: bytes, events: list[Event]) -> None:
-    assert read_all(Decoder(), [stream]) == events
-    assert read_all(Decoder(), byte_by_byte(stream)) == events
+    assert read_all(SseDecoder(), [stream]) == events
+    assert read_all(SseDecoder(), byte_by_byte(stream)) == events
     for chunks in in_two(stream):
-        assert read_all(Decoder(), chunks) == events, chunks
+        assert read_all(SseDecoder(), chunks) == events, chunks
 
 
 def test_an_event_is_given_as_soon_as_it_ends() -> None:
-    decoder = Decoder()
+    decoder = SseDecoder()
     assert decoder.feed(b"data: 1\r\n\r") == [Event(None, b"1")]
     assert decoder.feed(b"") == []
     assert decoder.feed(b"\ndata: 2\r\n\r\n") == [Event(None, b"2")]
@@ -83,7 +83,7 @@ any_stream = st.lists(
 
 @given(any_stream, st.data())
 def test_any_split_of_any_bytes_gives_the_same_events(stream: bytes, data: st.DataObject) -> None:
-    assert read_all(Decoder(), data.draw(split(stream))) == read_all(Decoder(), [stream])
+    assert read_all(SseDecoder(), data.draw(split(stream))) == read_all(SseDecoder(), [stream])
 
 
 names = st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), min_size=1)
@@ -97,28 +97,28 @@ def test_what_is_encoded_is_decoded(
     encoder = NamedEncoder()
     stream = encoder.comment("hello")
     stream += b"".join(encoder.encode(text, name) + encoder.comment() for name, text in pairs)
-    events = read_all(Decoder(), data.draw(split(stream + encoder.close())))
+    events = read_all(SseDecoder(), data.draw(split(stream + encoder.close())))
     assert events == [Event(name, text) for name, text in pairs]
 
 
 def test_encoded_bytes() -> None:
-    assert Encoder().encode(b"[DONE]", "ignored") == b"data: [DONE]\n\n"
+    assert SseEncoder().encode(b"[DONE]", "ignored") == b"data: [DONE]\n\n"
     assert NamedEncoder().encode(b"{}", "ping") == b"event: ping\ndata: {}\n\n"
     assert NamedEncoder().encode(b"{}") == b"data: {}\n\n"
-    assert Encoder().encode(b"1\r\n2\r3\n4") == b"data: 1\ndata: 2\ndata: 3\ndata: 4\n\n"
-    assert Encoder().comment("wait") == b": wait\n\n"
+    assert SseEncoder().encode(b"1\r\n2\r3\n4") == b"data: 1\ndata: 2\ndata: 3\ndata: 4\n\n"
+    assert SseEncoder().comment("wait") == b": wait\n\n"
 
 
 def test_the_bound_is_the_same_for_every_cut() -> None:
     fits = b"data: 2345\n\n"
     for chunks in [[fits], byte_by_byte(fits)]:
-        assert read_all(Decoder(max_event_bytes=10), chunks) == [Event(None, b"2345")]
+        assert read_all(SseDecoder(max_event_bytes=10), chunks) == [Event(None, b"2345")]
         with pytest.raises(UpstreamCutError, match="larger than 9 bytes"):
-            read_all(Decoder(max_event_bytes=9), chunks)
+            read_all(SseDecoder(max_event_bytes=9), chunks)
 
 
 def test_an_endless_line_is_refused_while_it_comes() -> None:
-    decoder = Decoder(max_event_bytes=100)
+    decoder = SseDecoder(max_event_bytes=100)
     decoder.feed(b"data: " + b"x" * 90)
     with pytest.raises(UpstreamCutError, match="larger than 100 bytes"):
         decoder.feed(b"x" * 10)

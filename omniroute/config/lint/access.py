@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from omniroute.config.diagnostics import Diagnostic, Related, error, warning
-from omniroute.config.lint.facts import Facts
+from omniroute.config.lint.facts import LintFacts
 from omniroute.config.model import Mark
 from omniroute.config.schema import did_you_mean
 from omniroute.config.yamltree import Scalar, Seq
@@ -26,7 +26,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def open_to_the_network(facts: Facts) -> Iterator[Diagnostic]:
+def open_to_the_network(facts: LintFacts) -> Iterator[Diagnostic]:
     config, path = facts.config, ("server", "host")
     if facts.refused(_REQUIRE_KEY):
         return
@@ -40,7 +40,7 @@ def open_to_the_network(facts: Facts) -> Iterator[Diagnostic]:
         )
 
 
-def open_management(facts: Facts) -> Iterator[Diagnostic]:
+def open_management(facts: LintFacts) -> Iterator[Diagnostic]:
     config, path = facts.config, ("auth", "dashboard", "require_login")
     if not is_loopback(config.server.host) and not config.auth.dashboard.require_login:
         yield error(
@@ -52,7 +52,7 @@ def open_management(facts: Facts) -> Iterator[Diagnostic]:
         )
 
 
-def keys_not_asked_for(facts: Facts) -> Iterator[Diagnostic]:
+def keys_not_asked_for(facts: LintFacts) -> Iterator[Diagnostic]:
     path = _REQUIRE_KEY
     if facts.refused(path):
         return
@@ -67,7 +67,7 @@ def keys_not_asked_for(facts: Facts) -> Iterator[Diagnostic]:
         )
 
 
-def no_key_can_pass(facts: Facts) -> Iterator[Diagnostic]:
+def no_key_can_pass(facts: LintFacts) -> Iterator[Diagnostic]:
     path = _REQUIRE_KEY
     if facts.complete and facts.config.auth.require_api_key and not facts.names("keys"):
         yield warning(
@@ -79,7 +79,7 @@ def no_key_can_pass(facts: Facts) -> Iterator[Diagnostic]:
         )
 
 
-def expired_key(facts: Facts) -> Iterator[Diagnostic]:
+def expired_key(facts: LintFacts) -> Iterator[Diagnostic]:
     for key in facts.config.keys.values():
         if key.expires is not None and key.expires <= facts.now:
             path = ("keys", key.id, "expires")
@@ -92,7 +92,7 @@ def expired_key(facts: Facts) -> Iterator[Diagnostic]:
             )
 
 
-def hash_used_twice(facts: Facts) -> Iterator[Diagnostic]:
+def hash_used_twice(facts: LintFacts) -> Iterator[Diagnostic]:
     seen: dict[str, tuple[str, Mark]] = {}
     for key in facts.config.keys.values():
         for digest, mark in _hash_marks(facts, key.id):
@@ -108,14 +108,14 @@ def hash_used_twice(facts: Facts) -> Iterator[Diagnostic]:
                 )
 
 
-def _hash_marks(facts: Facts, key_id: str) -> Iterator[tuple[str, Mark]]:
+def _hash_marks(facts: LintFacts, key_id: str) -> Iterator[tuple[str, Mark]]:
     node = facts.node(("keys", key_id, "hash"))
     for item in node.items if isinstance(node, Seq) else (node,):
         if isinstance(item, Scalar) and isinstance(item.value, str):
             yield item.value, item.mark
 
 
-def model_glob_matches_nothing(facts: Facts) -> Iterator[Diagnostic]:
+def model_glob_matches_nothing(facts: LintFacts) -> Iterator[Diagnostic]:
     if not facts.complete:
         return
     names = _public_names(facts)
@@ -137,14 +137,14 @@ def model_glob_matches_nothing(facts: Facts) -> Iterator[Diagnostic]:
                 )
 
 
-def _nearest(facts: Facts, glob: str, names: frozenset[str]) -> str:
+def _nearest(facts: LintFacts, glob: str, names: frozenset[str]) -> str:
     """What was probably meant, empty when nothing is near."""
     provider, slash, rest = glob.partition("/")
     near = did_you_mean(provider, facts.names("providers")) if slash else None
     return f"{near}/{rest}" if near else did_you_mean(glob, names) or ""
 
 
-def _public_names(facts: Facts) -> frozenset[str]:
+def _public_names(facts: LintFacts) -> frozenset[str]:
     """Every name that a caller may ask for and that the configuration spells out."""
     names = set(facts.names("aliases")) | set(facts.names("combos"))
     for provider in facts.config.providers.values():
@@ -153,7 +153,7 @@ def _public_names(facts: Facts) -> frozenset[str]:
     return frozenset(names)
 
 
-def _can_match(facts: Facts, glob: str, names: frozenset[str]) -> bool:
+def _can_match(facts: LintFacts, glob: str, names: frozenset[str]) -> bool:
     if glob in names:
         return True
     provider, slash, _ = glob.partition("/")

@@ -8,7 +8,7 @@ from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from omniroute.config.diagnostics import Diagnostic, Path, error, warning
-from omniroute.config.lint.facts import Facts
+from omniroute.config.lint.facts import LintFacts
 from omniroute.config.model import Provider
 from omniroute.config.refs import RefSyntaxError, has_refs, parse_refs
 from omniroute.config.yamltree import Scalar, Seq
@@ -26,7 +26,7 @@ _WANTS_VERSION: Final = frozenset({"openai-chat", "openai-responses"})
 _PROXY_SCHEMES: Final = ("http", "https", "socks5", "socks5h")
 
 
-def bad_network(facts: Facts) -> Iterator[Diagnostic]:
+def bad_network(facts: LintFacts) -> Iterator[Diagnostic]:
     places: tuple[Path, ...] = (
         ("server", "trusted_proxies"),
         ("ip_filter", "allow"),
@@ -52,7 +52,7 @@ def _network_hint(text: str) -> str:
         return "for example 10.0.0.0/8, 192.168.1.7 or fd00::/8"
 
 
-def bad_listen_host(facts: Facts) -> Iterator[Diagnostic]:
+def bad_listen_host(facts: LintFacts) -> Iterator[Diagnostic]:
     host = facts.config.server.host
     bare = host.removeprefix("[").removesuffix("]")
     is_address = _address(bare) is not None
@@ -66,7 +66,7 @@ def bad_listen_host(facts: Facts) -> Iterator[Diagnostic]:
         )
 
 
-def bad_origin(facts: Facts) -> Iterator[Diagnostic]:
+def bad_origin(facts: LintFacts) -> Iterator[Diagnostic]:
     for text, path in _texts(facts, ("server", "cors", "origins")):
         if text != "*" and not _is_origin(text):
             yield error(
@@ -85,7 +85,7 @@ def _is_origin(text: str) -> bool:
     return text == f"{parts.scheme}://{parts.netloc}"
 
 
-def bad_base_url(facts: Facts) -> Iterator[Diagnostic]:
+def bad_base_url(facts: LintFacts) -> Iterator[Diagnostic]:
     for url, path, _provider in _base_urls(facts):
         parts = _split(url)
         if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
@@ -98,7 +98,7 @@ def bad_base_url(facts: Facts) -> Iterator[Diagnostic]:
             )
 
 
-def credentials_in_url(facts: Facts) -> Iterator[Diagnostic]:
+def credentials_in_url(facts: LintFacts) -> Iterator[Diagnostic]:
     for url, path, _provider in _base_urls(facts):
         parts = _split(url)
         if parts is not None and "@" in parts.netloc:
@@ -111,7 +111,7 @@ def credentials_in_url(facts: Facts) -> Iterator[Diagnostic]:
             )
 
 
-def query_in_base_url(facts: Facts) -> Iterator[Diagnostic]:
+def query_in_base_url(facts: LintFacts) -> Iterator[Diagnostic]:
     for url, path, _provider in _base_urls(facts):
         parts = _split(url)
         if parts is not None and (parts.query or parts.fragment or url.endswith(("?", "#"))):
@@ -124,7 +124,7 @@ def query_in_base_url(facts: Facts) -> Iterator[Diagnostic]:
             )
 
 
-def private_address(facts: Facts) -> Iterator[Diagnostic]:
+def private_address(facts: LintFacts) -> Iterator[Diagnostic]:
     for url, path, provider in _base_urls(facts):
         parts = _split(url)
         if parts is None or provider.allow_private_network:
@@ -139,7 +139,7 @@ def private_address(facts: Facts) -> Iterator[Diagnostic]:
             )
 
 
-def base_url_convention(facts: Facts) -> Iterator[Diagnostic]:
+def base_url_convention(facts: LintFacts) -> Iterator[Diagnostic]:
     for url, path, provider in _base_urls(facts):
         parts = _split(url)
         if parts is None or not parts.hostname:
@@ -159,7 +159,7 @@ def base_url_convention(facts: Facts) -> Iterator[Diagnostic]:
         yield warning("OR514", facts.value_mark(path), message, path=path, hint=hint)
 
 
-def key_over_plain_http(facts: Facts) -> Iterator[Diagnostic]:
+def key_over_plain_http(facts: LintFacts) -> Iterator[Diagnostic]:
     for url, path, provider in _base_urls(facts):
         parts = _split(url)
         if parts is None or parts.scheme != "http" or not parts.hostname:
@@ -177,7 +177,7 @@ def key_over_plain_http(facts: Facts) -> Iterator[Diagnostic]:
             )
 
 
-def bad_proxy_url(facts: Facts) -> Iterator[Diagnostic]:
+def bad_proxy_url(facts: LintFacts) -> Iterator[Diagnostic]:
     for text, path in proxy_texts(facts):
         parts = _split(_with_placeholders(text))
         good = parts is not None and parts.scheme in _PROXY_SCHEMES and parts.hostname
@@ -192,7 +192,7 @@ def bad_proxy_url(facts: Facts) -> Iterator[Diagnostic]:
             )
 
 
-def proxy_texts(facts: Facts) -> Iterator[tuple[str, Path]]:
+def proxy_texts(facts: LintFacts) -> Iterator[tuple[str, Path]]:
     """Every proxy setting as it stands in the file, with its path."""
     config = facts.config
     if config.settings.proxy is not None:
@@ -206,7 +206,7 @@ def proxy_texts(facts: Facts) -> Iterator[tuple[str, Path]]:
                 yield connection.proxy.text, path
 
 
-def _base_urls(facts: Facts) -> Iterator[tuple[str, Path, Provider]]:
+def _base_urls(facts: LintFacts) -> Iterator[tuple[str, Path, Provider]]:
     """Base URLs that the file itself gives; a preset's are the catalog's business."""
     for provider in facts.config.providers.values():
         path = ("providers", provider.id, "base_url")
@@ -218,7 +218,7 @@ def _base_urls(facts: Facts) -> Iterator[tuple[str, Path, Provider]]:
                 yield connection.base_url, inner, provider
 
 
-def _texts(facts: Facts, path: Path) -> Iterator[tuple[str, Path]]:
+def _texts(facts: LintFacts, path: Path) -> Iterator[tuple[str, Path]]:
     node = facts.node(path)
     for index, item in enumerate(node.items if isinstance(node, Seq) else ()):
         if isinstance(item, Scalar) and isinstance(item.value, str):

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from omniroute.config.diagnostics import Diagnostic, Path, error, warning
-from omniroute.config.lint.facts import Facts
+from omniroute.config.lint.facts import LintFacts
 from omniroute.config.names import ToModel, compile_names, find_name
 
 _HERE: Path = ("cache", "semantic")
 
 
-def semantic_without_model(facts: Facts) -> Iterator[Diagnostic]:
+def semantic_without_model(facts: LintFacts) -> Iterator[Diagnostic]:
     settings = facts.config.cache.semantic
     if not settings.enabled or settings.embedding_model:
         return
@@ -26,7 +26,7 @@ def semantic_without_model(facts: Facts) -> Iterator[Diagnostic]:
     )
 
 
-def embeds_with_another_kind(facts: Facts) -> Iterator[Diagnostic]:
+def embeds_with_another_kind(facts: LintFacts) -> Iterator[Diagnostic]:
     name = facts.config.cache.semantic.embedding_model
     meaning = find_name(compile_names(facts.config), name) if name else None
     if not isinstance(meaning, ToModel):

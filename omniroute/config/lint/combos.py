@@ -7,7 +7,7 @@ from typing import Final
 
 from omniroute.config.context import CONTEXT_FIELDS, unknown_fields
 from omniroute.config.diagnostics import Diagnostic, Path, error, warning
-from omniroute.config.lint.facts import Facts
+from omniroute.config.lint.facts import LintFacts
 from omniroute.config.lint.routing import is_idle, targets_of
 from omniroute.config.model import Combo, Model, Target
 from omniroute.config.names import Names, ToCombo, ToModel, compile_names, find_name
@@ -19,7 +19,7 @@ _ORDERED: Final = frozenset({"priority", "fill-first", "lkgp", "context-relay"})
 _JUDGED: Final = ("tools", "vision", "json_schema", "reasoning")
 
 
-def dead_end(facts: Facts) -> Iterator[Diagnostic]:
+def dead_end(facts: LintFacts) -> Iterator[Diagnostic]:
     names = compile_names(facts.config)
     for combo in facts.config.combos.values():
         models = list(targets_of(names, combo.id))
@@ -34,7 +34,7 @@ def dead_end(facts: Facts) -> Iterator[Diagnostic]:
             )
 
 
-def dead_target(facts: Facts) -> Iterator[Diagnostic]:
+def dead_target(facts: LintFacts) -> Iterator[Diagnostic]:
     names = compile_names(facts.config)
     for combo in facts.config.combos.values():
         models = list(targets_of(names, combo.id))
@@ -53,7 +53,7 @@ def dead_target(facts: Facts) -> Iterator[Diagnostic]:
                 )
 
 
-def unreachable_target(facts: Facts) -> Iterator[Diagnostic]:
+def unreachable_target(facts: LintFacts) -> Iterator[Diagnostic]:
     """A target that an earlier one always stands in for."""
     names = compile_names(facts.config)
     for combo in facts.config.combos.values():
@@ -72,7 +72,7 @@ def unreachable_target(facts: Facts) -> Iterator[Diagnostic]:
                 seen[key] = target.model
 
 
-def weight_zero(facts: Facts) -> Iterator[Diagnostic]:
+def weight_zero(facts: LintFacts) -> Iterator[Diagnostic]:
     for combo in facts.config.combos.values():
         if combo.strategy != "weighted":
             continue
@@ -87,7 +87,7 @@ def weight_zero(facts: Facts) -> Iterator[Diagnostic]:
                 )
 
 
-def condition_does_not_compile(facts: Facts) -> Iterator[Diagnostic]:
+def condition_does_not_compile(facts: LintFacts) -> Iterator[Diagnostic]:
     for target, path in _conditions(facts):
         try:
             list(unknown_fields(target.when or ""))
@@ -101,7 +101,7 @@ def condition_does_not_compile(facts: Facts) -> Iterator[Diagnostic]:
             )
 
 
-def condition_names_unknown_field(facts: Facts) -> Iterator[Diagnostic]:
+def condition_names_unknown_field(facts: LintFacts) -> Iterator[Diagnostic]:
     for target, path in _conditions(facts):
         try:
             unknown = list(unknown_fields(target.when or ""))
@@ -120,7 +120,7 @@ def condition_names_unknown_field(facts: Facts) -> Iterator[Diagnostic]:
             )
 
 
-def weaker_fallback(facts: Facts) -> Iterator[Diagnostic]:
+def weaker_fallback(facts: LintFacts) -> Iterator[Diagnostic]:
     names = compile_names(facts.config)
     for combo in facts.config.combos.values():
         rows = list(_targets(facts, combo)) if combo.strategy in _ORDERED else []
@@ -153,7 +153,7 @@ def _losses(first: Model, model: Model) -> list[str]:
     return losses
 
 
-def mixed_kinds(facts: Facts) -> Iterator[Diagnostic]:
+def mixed_kinds(facts: LintFacts) -> Iterator[Diagnostic]:
     names = compile_names(facts.config)
     for combo in facts.config.combos.values():
         rows = list(_targets(facts, combo))
@@ -170,7 +170,7 @@ def mixed_kinds(facts: Facts) -> Iterator[Diagnostic]:
                 )
 
 
-def fallback_comes_too_late(facts: Facts) -> Iterator[Diagnostic]:
+def fallback_comes_too_late(facts: LintFacts) -> Iterator[Diagnostic]:
     """The waits for the first targets alone use up the whole request's time."""
     names = compile_names(facts.config)
     whole_s = facts.config.server.request_timeout_s
@@ -194,12 +194,12 @@ def fallback_comes_too_late(facts: Facts) -> Iterator[Diagnostic]:
                 waits_s.append(timeout.connect_s + timeout.first_byte_s)
 
 
-def _targets(facts: Facts, combo: Combo) -> Iterator[tuple[Target, Path]]:
+def _targets(facts: LintFacts, combo: Combo) -> Iterator[tuple[Target, Path]]:
     for at, target in enumerate(combo.targets):
         yield target, ("combos", combo.id, "targets", at)
 
 
-def _conditions(facts: Facts) -> Iterator[tuple[Target, Path]]:
+def _conditions(facts: LintFacts) -> Iterator[tuple[Target, Path]]:
     for combo in facts.config.combos.values():
         for target, path in _targets(facts, combo):
             if target.when is not None:

@@ -13,7 +13,7 @@ from omniroute.config.preset import Preset
 from omniroute.config.yamltree import Map, Node, find, key_mark, value_mark
 
 
-class Facts(Struct, frozen=True, kw_only=True):
+class LintFacts(Struct, frozen=True, kw_only=True):
     """`config` is built from `valid`; `declared` also holds what the schema refused.
 
     A rule that says "there is no such name" looks in `declared`, so that one wrong entry does not
@@ -56,4 +56,4 @@ class Facts(Struct, frozen=True, kw_only=True):
         return tuple(node.entries) if isinstance(node, Map) else ()
 
 
-Rule = Callable[[Facts], Iterator[Diagnostic]]
+Rule = Callable[[LintFacts], Iterator[Diagnostic]]

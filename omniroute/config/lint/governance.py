@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from omniroute.config.context import CONTEXT_FIELDS, unknown_fields
 from omniroute.config.diagnostics import Diagnostic, Path, Related, error, warning
-from omniroute.config.lint.facts import Facts
+from omniroute.config.lint.facts import LintFacts
 from omniroute.config.model import Budget, Policy
 from omniroute.config.schema import did_you_mean, suggest
 from omniroute.errors import ExpressionError
@@ -21,7 +21,7 @@ Network = IPv4Network | IPv6Network
 _NEEDS = {"route": "to", "set": "values", "limit": "limit", "require": "require"}
 
 
-def bad_expression(facts: Facts) -> Iterator[Diagnostic]:
+def bad_expression(facts: LintFacts) -> Iterator[Diagnostic]:
     for text, path in _expressions(facts):
         try:
             compile_expression(text)
@@ -35,7 +35,7 @@ def bad_expression(facts: Facts) -> Iterator[Diagnostic]:
             )
 
 
-def unknown_field(facts: Facts) -> Iterator[Diagnostic]:
+def unknown_field(facts: LintFacts) -> Iterator[Diagnostic]:
     for text, path in _expressions(facts):
         try:
             compile_expression(text)
@@ -62,7 +62,7 @@ def unknown_field(facts: Facts) -> Iterator[Diagnostic]:
                 )
 
 
-def _expressions(facts: Facts) -> Iterator[tuple[str, Path]]:
+def _expressions(facts: LintFacts) -> Iterator[tuple[str, Path]]:
     for index, policy in enumerate(facts.config.policies):
         path: Path = ("policies", index)
         if policy.when is not None:
@@ -74,7 +74,7 @@ def _expressions(facts: Facts) -> Iterator[tuple[str, Path]]:
                 yield value, (*path, "values", name)
 
 
-def incomplete_policy(facts: Facts) -> Iterator[Diagnostic]:
+def incomplete_policy(facts: LintFacts) -> Iterator[Diagnostic]:
     for index, policy in enumerate(facts.config.policies):
         path: Path = ("policies", index)
         wanted = _NEEDS.get(policy.action)
@@ -95,7 +95,7 @@ def incomplete_policy(facts: Facts) -> Iterator[Diagnostic]:
                 )
 
 
-def policy_id_twice(facts: Facts) -> Iterator[Diagnostic]:
+def policy_id_twice(facts: LintFacts) -> Iterator[Diagnostic]:
     seen: dict[str, int] = {}
     for index, policy in enumerate(facts.config.policies):
         first = seen.setdefault(policy.id, index)
@@ -111,7 +111,7 @@ def policy_id_twice(facts: Facts) -> Iterator[Diagnostic]:
             )
 
 
-def unreachable_policy(facts: Facts) -> Iterator[Diagnostic]:
+def unreachable_policy(facts: LintFacts) -> Iterator[Diagnostic]:
     """After a rule that always denies nothing follows; a route that a later one always replaces."""
     stop: Policy | None = None
     for index, policy in enumerate(facts.config.policies):
@@ -128,7 +128,7 @@ def unreachable_policy(facts: Facts) -> Iterator[Diagnostic]:
             stop = policy
 
 
-def shadowed_address_rule(facts: Facts) -> Iterator[Diagnostic]:
+def shadowed_address_rule(facts: LintFacts) -> Iterator[Diagnostic]:
     """A rule that changes nothing: the next wider network around it says the same already."""
     rules = facts.config.ip_filter
     entries: list[tuple[Network, bool, Path]] = []
@@ -173,7 +173,7 @@ def _network(text: str) -> Network | None:
         return None
 
 
-def nobody_comes_in(facts: Facts) -> Iterator[Diagnostic]:
+def nobody_comes_in(facts: LintFacts) -> Iterator[Diagnostic]:
     rules, path = facts.config.ip_filter, ("ip_filter", "mode")
     if rules.mode == "allow" and not rules.allow:
         yield error(
@@ -185,7 +185,7 @@ def nobody_comes_in(facts: Facts) -> Iterator[Diagnostic]:
         )
 
 
-def unknown_budget_scope(facts: Facts) -> Iterator[Diagnostic]:
+def unknown_budget_scope(facts: LintFacts) -> Iterator[Diagnostic]:
     if not facts.complete:
         return
     config = facts.config
@@ -206,7 +206,7 @@ def unknown_budget_scope(facts: Facts) -> Iterator[Diagnostic]:
         yield error("OR721", facts.value_mark(path), what, path=path, hint=hint)
 
 
-def unknown_timezone(facts: Facts) -> Iterator[Diagnostic]:
+def unknown_timezone(facts: LintFacts) -> Iterator[Diagnostic]:
     for budget in facts.config.budgets.values():
         try:
             ZoneInfo(budget.timezone)
@@ -221,7 +221,7 @@ def unknown_timezone(facts: Facts) -> Iterator[Diagnostic]:
             )
 
 
-def half_a_degradation(facts: Facts) -> Iterator[Diagnostic]:
+def half_a_degradation(facts: LintFacts) -> Iterator[Diagnostic]:
     for budget in facts.config.budgets.values():
         path: Path = ("budgets", budget.id)
         if budget.action == "degrade" and budget.degrade_to is None:
@@ -234,7 +234,7 @@ def half_a_degradation(facts: Facts) -> Iterator[Diagnostic]:
             )
 
 
-def webhook_never_called(facts: Facts) -> Iterator[Diagnostic]:
+def webhook_never_called(facts: LintFacts) -> Iterator[Diagnostic]:
     for budget in facts.config.budgets.values():
         path: Path = ("budgets", budget.id, "webhook")
         if budget.webhook is not None and not budget.warn_at:
@@ -247,7 +247,7 @@ def webhook_never_called(facts: Facts) -> Iterator[Diagnostic]:
             )
 
 
-def bad_webhook_url(facts: Facts) -> Iterator[Diagnostic]:
+def bad_webhook_url(facts: LintFacts) -> Iterator[Diagnostic]:
     for budget in facts.config.budgets.values():
         hook = None if budget.webhook is None else budget.webhook.url
         # All of it may come from the environment; then there is nothing to look at.
@@ -265,7 +265,7 @@ def bad_webhook_url(facts: Facts) -> Iterator[Diagnostic]:
             )
 
 
-def spend_without_price(facts: Facts) -> Iterator[Diagnostic]:
+def spend_without_price(facts: LintFacts) -> Iterator[Diagnostic]:
     """Presets bring prices; a server of one's own has those that the file gives."""
     for budget in facts.config.budgets.values():
         names = [
@@ -298,7 +298,7 @@ def _concerns(budget: Budget, provider: str, model: str) -> bool:
             return True
 
 
-def test_names_nothing(facts: Facts) -> Iterator[Diagnostic]:
+def test_names_nothing(facts: LintFacts) -> Iterator[Diagnostic]:
     """A test about something that is not declared would never mean what it says."""
     policies = {policy.id for policy in facts.config.policies}
     budgets = set(facts.names("budgets"))

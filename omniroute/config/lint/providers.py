@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from omniroute.config.diagnostics import Diagnostic, Path, error, warning
-from omniroute.config.lint.facts import Facts
+from omniroute.config.lint.facts import LintFacts
 from omniroute.config.model import Ref
 from omniroute.config.yamltree import Scalar
 
@@ -31,7 +31,7 @@ _OWN_HEADERS: Final = frozenset(
 """Set by the HTTP client; a second value would break framing or be ignored."""
 
 
-def no_providers(facts: Facts) -> Iterator[Diagnostic]:
+def no_providers(facts: LintFacts) -> Iterator[Diagnostic]:
     if facts.complete and not facts.names("providers"):
         yield warning(
             "OR520",
@@ -41,7 +41,7 @@ def no_providers(facts: Facts) -> Iterator[Diagnostic]:
         )
 
 
-def no_connection_enabled(facts: Facts) -> Iterator[Diagnostic]:
+def no_connection_enabled(facts: LintFacts) -> Iterator[Diagnostic]:
     for provider in facts.config.providers.values():
         if not any(connection.enabled for connection in provider.connections.values()):
             path = ("providers", provider.id, "connections")
@@ -54,7 +54,7 @@ def no_connection_enabled(facts: Facts) -> Iterator[Diagnostic]:
             )
 
 
-def no_credential(facts: Facts) -> Iterator[Diagnostic]:
+def no_credential(facts: LintFacts) -> Iterator[Diagnostic]:
     for provider in facts.config.providers.values():
         preset = facts.presets.get(provider.preset or "")
         if preset is None or not preset.needs_key:
@@ -73,7 +73,7 @@ def no_credential(facts: Facts) -> Iterator[Diagnostic]:
         )
 
 
-def missing_file(facts: Facts) -> Iterator[Diagnostic]:
+def missing_file(facts: LintFacts) -> Iterator[Diagnostic]:
     """Only files named by a relative path, so beside the configuration; others are the host's."""
     for provider in facts.config.providers.values():
         for field in _TLS_FILES:
@@ -92,7 +92,7 @@ def missing_file(facts: Facts) -> Iterator[Diagnostic]:
                 )
 
 
-def half_a_client_certificate(facts: Facts) -> Iterator[Diagnostic]:
+def half_a_client_certificate(facts: LintFacts) -> Iterator[Diagnostic]:
     for provider in facts.config.providers.values():
         tls = provider.tls
         if (tls.cert_file is None) != (tls.key_file is None):
@@ -108,7 +108,7 @@ def half_a_client_certificate(facts: Facts) -> Iterator[Diagnostic]:
             )
 
 
-def certificate_not_checked(facts: Facts) -> Iterator[Diagnostic]:
+def certificate_not_checked(facts: LintFacts) -> Iterator[Diagnostic]:
     for provider in facts.config.providers.values():
         if provider.tls.insecure_skip_verify:
             path = ("providers", provider.id, "tls", "insecure_skip_verify")
@@ -121,7 +121,7 @@ def certificate_not_checked(facts: Facts) -> Iterator[Diagnostic]:
             )
 
 
-def header_not_yours(facts: Facts) -> Iterator[Diagnostic]:
+def header_not_yours(facts: LintFacts) -> Iterator[Diagnostic]:
     for name, _value, path in header_entries(facts):
         if name.lower() in _OWN_HEADERS:
             yield error(
@@ -133,7 +133,7 @@ def header_not_yours(facts: Facts) -> Iterator[Diagnostic]:
             )
 
 
-def header_value_breaks_line(facts: Facts) -> Iterator[Diagnostic]:
+def header_value_breaks_line(facts: LintFacts) -> Iterator[Diagnostic]:
     for name, value, path in header_entries(facts):
         if any(ord(char) < 0x20 and char != "\t" for char in value.text):
             yield error(
@@ -145,7 +145,7 @@ def header_value_breaks_line(facts: Facts) -> Iterator[Diagnostic]:
             )
 
 
-def header_entries(facts: Facts) -> Iterator[tuple[str, Ref, Path]]:
+def header_entries(facts: LintFacts) -> Iterator[tuple[str, Ref, Path]]:
     """Every header that the file sets: name, value, path."""
     for provider in facts.config.providers.values():
         path: Path = ("providers", provider.id)
@@ -156,7 +156,7 @@ def header_entries(facts: Facts) -> Iterator[tuple[str, Ref, Path]]:
 
 
 def _headers(
-    facts: Facts, headers: Mapping[str, Ref], path: Path
+    facts: LintFacts, headers: Mapping[str, Ref], path: Path
 ) -> Iterator[tuple[str, Ref, Path]]:
     for name, value in headers.items():
         if facts.has((*path, name)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from omniroute.config.diagnostics import Diagnostic, Path, error, warning
-from omniroute.config.lint.facts import Facts
+from omniroute.config.lint.facts import LintFacts
 from omniroute.config.model import Provider
 from omniroute.config.names import (
     Names,
@@ -20,7 +20,7 @@ from omniroute.config.names import (
 from omniroute.config.schema import did_you_mean
 
 
-def unknown_target(facts: Facts) -> Iterator[Diagnostic]:
+def unknown_target(facts: LintFacts) -> Iterator[Diagnostic]:
     if not facts.complete:
         return
     names = compile_names(facts.config)
@@ -48,7 +48,7 @@ def unknown_target(facts: Facts) -> Iterator[Diagnostic]:
         yield error("OR601", facts.value_mark(path), message, path=path, hint=hint)
 
 
-def ambiguous_target(facts: Facts) -> Iterator[Diagnostic]:
+def ambiguous_target(facts: LintFacts) -> Iterator[Diagnostic]:
     names = compile_names(facts.config)
     for owner, target, path in _pointers(facts):
         owners = names.bare.get(target, ())
@@ -63,7 +63,7 @@ def ambiguous_target(facts: Facts) -> Iterator[Diagnostic]:
             )
 
 
-def loop(facts: Facts) -> Iterator[Diagnostic]:
+def loop(facts: LintFacts) -> Iterator[Diagnostic]:
     """Each loop once, at the entry that closes it as the file is read from the top."""
     edges = _edges(facts)
     done: set[str] = set()
@@ -72,7 +72,7 @@ def loop(facts: Facts) -> Iterator[Diagnostic]:
 
 
 def _loops_from(
-    facts: Facts,
+    facts: LintFacts,
     edges: dict[str, list[tuple[str, Path]]],
     name: str,
     trail: list[str],
@@ -97,7 +97,7 @@ def _loops_from(
     done.add(name)
 
 
-def wildcard_conflict(facts: Facts) -> Iterator[Diagnostic]:
+def wildcard_conflict(facts: LintFacts) -> Iterator[Diagnostic]:
     patterns = compile_names(facts.config).patterns
     for at, second in enumerate(patterns):
         for first in patterns[:at]:
@@ -113,7 +113,7 @@ def wildcard_conflict(facts: Facts) -> Iterator[Diagnostic]:
                 )
 
 
-def alias_hides(facts: Facts) -> Iterator[Diagnostic]:
+def alias_hides(facts: LintFacts) -> Iterator[Diagnostic]:
     config = facts.config
     for name, target in config.aliases.items():
         path: Path = ("aliases", name)
@@ -136,7 +136,7 @@ def alias_hides(facts: Facts) -> Iterator[Diagnostic]:
         )
 
 
-def _pointers(facts: Facts) -> Iterator[tuple[str, str, Path]]:
+def _pointers(facts: LintFacts) -> Iterator[tuple[str, str, Path]]:
     """(who, target, path) of everything that points at a name."""
     for name, target in facts.config.aliases.items():
         if "*" not in target:
@@ -158,7 +158,7 @@ def _pointers(facts: Facts) -> Iterator[tuple[str, str, Path]]:
         yield "the semantic cache", model, ("cache", "semantic", "embedding_model")
 
 
-def _is_declared(facts: Facts, name: str) -> bool:
+def _is_declared(facts: LintFacts, name: str) -> bool:
     """Declared, but refused by an earlier check: one mistake, one finding."""
     config = facts.config
     if name in facts.names("combos") and name not in config.combos:
@@ -169,14 +169,14 @@ def _is_declared(facts: Facts, name: str) -> bool:
     return bool(slash) and head in facts.names("providers") and head not in config.providers
 
 
-def _every_name(facts: Facts) -> Iterator[str]:
+def _every_name(facts: LintFacts) -> Iterator[str]:
     yield from facts.names("combos")
     yield from (name for name in facts.names("aliases") if not is_pattern(name))
     for provider in facts.config.providers.values():
         yield from (f"{provider.id}/{model}" for model in provider.models)
 
 
-def _edges(facts: Facts) -> dict[str, list[tuple[str, Path]]]:
+def _edges(facts: LintFacts) -> dict[str, list[tuple[str, Path]]]:
     """From each alias and combo to the aliases and combos that it names directly."""
     names = compile_names(facts.config)
     edges: dict[str, list[tuple[str, Path]]] = {}
@@ -209,7 +209,7 @@ def _next_names(names: Names, target: str) -> Iterator[str]:
             return
 
 
-def _loops(facts: Facts, name: str) -> bool:
+def _loops(facts: LintFacts, name: str) -> bool:
     """Whether a name that means nothing does so because it goes in a circle."""
     edges = _edges(facts)
     seen: set[str] = set()

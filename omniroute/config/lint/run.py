@@ -1,6 +1,6 @@
 """All rules in one list. To add one: write the function beside its kin, name it here.
 
-A rule takes Facts and yields diagnostics of one code. The code's text goes into
+A rule takes LintFacts and yields diagnostics of one code. The code's text goes into
 `omniroute/config/codes.yaml`; its wrong and right example are the rule's first test, and
 `tests/golden/config/positions.txt` says where the findings of the wrong one stand.
 """
@@ -22,7 +22,7 @@ from omniroute.config.lint import (
     secrets,
     timing,
 )
-from omniroute.config.lint.facts import Facts, Rule
+from omniroute.config.lint.facts import LintFacts, Rule
 
 RULES: Final[tuple[Rule, ...]] = (
     access.open_to_the_network,
@@ -87,6 +87,6 @@ RULES: Final[tuple[Rule, ...]] = (
 )
 
 
-def run_rules(facts: Facts) -> Iterator[Diagnostic]:
+def run_rules(facts: LintFacts) -> Iterator[Diagnostic]:
     for rule in RULES:
         yield from rule(facts)

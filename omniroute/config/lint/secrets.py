@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from omniroute.base.secret import Secret
 from omniroute.config.diagnostics import Diagnostic, Path, error, warning
-from omniroute.config.lint.facts import Facts
+from omniroute.config.lint.facts import LintFacts
 from omniroute.config.refs import EnvRef, RefSyntaxError, has_refs, parse_refs
 from omniroute.config.yamltree import Map, Scalar, texts, walk
 
@@ -26,7 +26,7 @@ _SECRET_HEADERS: Final = frozenset(
 _MIN_MASKED: Final = 8  # shorter ones are dummies such as "ollama"; masking them blurs the output
 
 
-def recognised_secret(facts: Facts) -> Iterator[Diagnostic]:
+def recognised_secret(facts: LintFacts) -> Iterator[Diagnostic]:
     if not any(_RECOGNISED.search(text) for text in texts(facts.declared)):
         return  # the usual case, without the cost of paths
     for path, _mark, node in walk(facts.declared):
@@ -42,7 +42,7 @@ def recognised_secret(facts: Facts) -> Iterator[Diagnostic]:
                 )
 
 
-def literal_credential(facts: Facts) -> Iterator[Diagnostic]:
+def literal_credential(facts: LintFacts) -> Iterator[Diagnostic]:
     for path, node in _credentials(facts.valid):
         text = str(node.value)
         if _literal_part(path, text) and not _RECOGNISED.search(text):

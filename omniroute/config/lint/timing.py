@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import Final
 
 from omniroute.config.diagnostics import Diagnostic, Path, error, warning
-from omniroute.config.lint.facts import Facts
+from omniroute.config.lint.facts import LintFacts
 
 _BOUNDS: Final = ("connect", "first_byte", "idle")
 
 
-def zero_timeout(facts: Facts) -> Iterator[Diagnostic]:
+def zero_timeout(facts: LintFacts) -> Iterator[Diagnostic]:
     bounds: list[tuple[float, Path]] = [
         (facts.config.server.request_timeout_s, ("server", "request_timeout")),
         (facts.config.usage.retention_s, ("usage", "retention")),
@@ -35,7 +35,7 @@ def zero_timeout(facts: Facts) -> Iterator[Diagnostic]:
             )
 
 
-def timeouts_do_not_fit(facts: Facts) -> Iterator[Diagnostic]:
+def timeouts_do_not_fit(facts: LintFacts) -> Iterator[Diagnostic]:
     whole_s = facts.config.server.request_timeout_s
     if whole_s <= 0:
         return
