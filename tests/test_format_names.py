@@ -12,9 +12,8 @@ from tests.translation.tables import formats
 
 ROOT: Final = Path(__file__).parents[1] / "omniroute"
 EXCEPTIONS: Final = {
-    "admission/cache.py": "headers that change what an answer means, whichever client sends them",
     "config/lint/addresses.py": "ends of base URLs that people copy from a provider's pages",
-    "config/sections/providers.py": "a hint has to name some format as its example",
+    "config/presets.py": "a hint has to name some format as its example",
     "routing/cooldown.py": "a provider's own rate limit headers, read from any provider",
     "translation/values.py": "the documented default where nothing shows what a client speaks",
 }

@@ -19,7 +19,6 @@ from omniroute.state.store import Space
 
 NO_CACHE_HEADER: Final = "x-omniroute-no-cache"
 _DELIVERY: Final = frozenset(("stream", "stream_options"))  # how an answer comes, not what it is
-_MEANING_HEADERS: Final = ("anthropic-version", "anthropic-beta", "openai-beta")
 
 
 WHOLE: Final = "whole"
@@ -108,16 +107,17 @@ def signature(
     admit: Admit,
     *,
     path: str,
-    headers: Mapping[str, str],
+    meaning: tuple[str, ...],
     body: Mapping[str, object],
 ) -> str:
     """One text per question: scope, what is routed, and every parameter in canonical order.
 
-    `path` holds the format, and for some formats the model and the method. How the answer is
+    `path` holds the format, and for some formats the model and the method; `meaning` is what the
+    headers say that change an answer. How the answer is
     delivered is left out, everything else counts.
     """
     asked = {name: value for name, value in body.items() if name not in _DELIVERY}
-    return _digest((*_around(scope, admit, path, headers), asked))
+    return _digest((*_around(scope, admit, path, meaning), asked))
 
 
 def group_of(
@@ -125,7 +125,7 @@ def group_of(
     admit: Admit,
     *,
     path: str,
-    headers: Mapping[str, str],
+    meaning: tuple[str, ...],
     embedding_model: str,
     frame: tuple[object, ...],
 ) -> str:
@@ -133,7 +133,7 @@ def group_of(
 
     `frame` is the question without its last text. Vectors of two models cannot be compared.
     """
-    return _digest((*_around(scope, admit, path, headers), embedding_model, frame))
+    return _digest((*_around(scope, admit, path, meaning), embedding_model, frame))
 
 
 def meant_name(group: str, text: str) -> str:
@@ -145,8 +145,7 @@ def group_of_name(name: str) -> str:
     return name.partition(":")[0]
 
 
-def _around(scope: str, admit: Admit, path: str, headers: Mapping[str, str]) -> tuple[object, ...]:
-    meaning = [headers.get(name, "") for name in _MEANING_HEADERS]
+def _around(scope: str, admit: Admit, path: str, meaning: tuple[str, ...]) -> tuple[object, ...]:
     return (scope, path, admit.model, meaning, dict(admit.set_fields))
 
 

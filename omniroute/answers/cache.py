@@ -133,8 +133,13 @@ class CachedAnswers:
             return None
         inbound = self._request.inbound
         return signature(
-            scope, self._admit, path=inbound.path, headers=inbound.headers, body=self._body
+            scope, self._admit, path=inbound.path, meaning=self._meaning(), body=self._body
         )
+
+    def _meaning(self) -> tuple[str, ...]:
+        """What the headers say that, by the formats' tables, an answer depends on."""
+        headers = self._request.inbound.headers
+        return tuple(headers.get(name, "") for name in self._request.snapshot.formats.vary)
 
     def _question(self, scope: str) -> _Asked | None:
         inbound, settings = self._request.inbound, self._settings.semantic
@@ -150,7 +155,7 @@ class CachedAnswers:
             scope,
             self._admit,
             path=inbound.path,
-            headers=inbound.headers,
+            meaning=self._meaning(),
             embedding_model=settings.embedding_model,
             frame=question.frame,
         )

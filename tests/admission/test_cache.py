@@ -27,8 +27,13 @@ BODY: dict[str, Any] = {"model": "smart", "messages": [{"role": "user", "content
 
 
 def sign(scope: str = "key:ci", admit: Admit = ADMIT, **changes: Any) -> str:
-    given: dict[str, Any] = {"path": "/v1/chat/completions", "headers": {}, "body": BODY, **changes}
-    return signature(scope, admit, **given)
+    given: dict[str, Any] = {
+        "path": "/v1/chat/completions",
+        "meaning": ("",),
+        "body": BODY,
+        **changes,
+    }
+    return signature(scope, admit, **{**given, **changes})
 
 
 @pytest.mark.parametrize(
@@ -77,7 +82,7 @@ def test_the_order_of_fields_and_the_way_of_delivery_do_not_count() -> None:
     [
         {"scope": "key:other"},
         {"path": "/v1/messages"},
-        {"headers": {"anthropic-beta": "x"}},
+        {"meaning": ("x",)},
         {"body": {**BODY, "seed": 1}},
         {"body": {**BODY, "seed": None}},
         {"body": {**BODY, "user": "u"}},

@@ -95,6 +95,7 @@ async def test_heads_have_bounds_of_their_own(
     ("framing", "part"),
     [
         pytest.param("content-length: 100", b"{", id="length"),
+        pytest.param("content-length: 100", b"", id="no byte"),
         pytest.param("transfer-encoding: chunked", b"5\r\n{", id="chunks"),
     ],
 )
