@@ -22,10 +22,10 @@ import click
 
 from omniroute.admission.gate import (
     AdmissionPlan,
-    claim,
     compile_admission,
     decide,
     identify,
+    reservation,
 )
 from omniroute.admission.values import Admit, Caller, RequestFacts
 from omniroute.config.model import Auth, Budget, Config, IpFilter, Key, KeyRateLimit, Policy
@@ -97,10 +97,10 @@ def facts(caller: Caller) -> RequestFacts:
 
 
 async def admit_once(plan: AdmissionPlan, store: MemoryStore) -> Taken:
-    """Everything from the presented key to the granted claim, and its settlement."""
+    """Everything from the presented key to the granted reservation, and its settlement."""
     caller = identify(plan, SECRET, ip="10.0.0.7", surface="inference", now=NOW)
     admit = expect(decide(plan, facts(expect(caller, Caller)), NOW), Admit)
-    asked = claim(
+    asked = reservation(
         plan,
         admit,
         input_tokens=500,

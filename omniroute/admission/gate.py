@@ -2,8 +2,8 @@
 
     identify      address rules, then the key             before the body is read
     decide        role, policies                          when the model's name is resolved
-    claim         windows, slots and the caller's budgets when the targets are planned
-    claim_target  the budgets of one target               before it is asked
+    reservation         windows, slots and the caller's budgets when the targets are planned
+    target_reservation  the budgets of one target               before it is asked
     (store.take)  all of it at once, or a Shortage
     after_shortage  the refusal, or the way a degraded budget leaves open
     (store.settle)  what was really used
@@ -40,7 +40,7 @@ from omniroute.admission.values import (
 )
 from omniroute.config.model import Config, Mark, ThinkingBudget
 from omniroute.errors import RequestError
-from omniroute.state.store import NOTHING, BudgetTake, Claim, Shortage
+from omniroute.state.store import NOTHING, BudgetTake, Reservation, Shortage
 
 DEFAULT_OUTPUT_TOKENS = 1024  # reserved for an answer that the client did not bound
 
@@ -122,7 +122,7 @@ def decide(plan: AdmissionPlan, facts: RequestFacts, now: datetime) -> Decision:
     return decide_policies(plan.policies, admit, facts=facts, now=now)
 
 
-def claim(
+def reservation(
     plan: AdmissionPlan,
     admit: Admit,
     *,
@@ -130,7 +130,7 @@ def claim(
     output_tokens: int | None,
     cost_nanousd: int,
     now: datetime,
-) -> Claim:
+) -> Reservation:
     """What the request needs wherever it goes, to be taken in one step.
 
     `output_tokens` is the client's own bound; `cost_nanousd` the estimate at that target's price, 0
@@ -141,7 +141,7 @@ def claim(
     meters = book.of_caller(admit.caller) if book else []
     if not meters and not admit.limits:
         return NOTHING
-    return Claim(
+    return Reservation(
         windows=window_takes(admit.limits, input_tokens=input_tokens, output_tokens=output),
         slots=slot_takes(admit.limits),
         budgets=_budget_takes(meters, admit, cost_nanousd, now),
@@ -160,7 +160,7 @@ def _budget_takes(
     )
 
 
-def claim_target(
+def target_reservation(
     plan: AdmissionPlan,
     admit: Admit,
     *,
@@ -168,21 +168,21 @@ def claim_target(
     model: str,
     cost_nanousd: int,
     now: datetime,
-) -> Claim:
+) -> Reservation:
     """What an attempt needs on top: the budgets of its own provider and model.
 
-    Settle the earlier target's claim first, or both would be reserved.
+    Settle the earlier target's reservation first, or both would be reserved.
     """
     meters = plan.book.of_target(provider, model)
     if not meters:
         return NOTHING
-    return Claim(budgets=_budget_takes(meters, admit, cost_nanousd, now))
+    return Reservation(budgets=_budget_takes(meters, admit, cost_nanousd, now))
 
 
 def after_shortage(
     plan: AdmissionPlan, admit: Admit, shortage: Shortage, now: datetime
 ) -> Decision:
-    """The refusal; or, for a budget that degrades, the request to plan and claim again."""
+    """The refusal; or, for a budget that degrades, the request to plan and reserve again."""
     take = shortage.take
     if not isinstance(take, BudgetTake):
         rule = next((rule for rule in admit.limits if rule.owner == take.owner), None)

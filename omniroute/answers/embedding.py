@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from omniroute.admission.gate import claim, claim_target
+from omniroute.admission.gate import reservation, target_reservation
 from omniroute.admission.values import Admit
 from omniroute.answers.semantic import SemanticIndex
 from omniroute.catalog.tokens import estimate_tokens
@@ -26,7 +26,7 @@ from omniroute.routing.plan import RouteFacts, plan
 from omniroute.routing.resolve import resolve
 from omniroute.routing.retry import failure_of
 from omniroute.routing.values import Candidate
-from omniroute.state.store import Claim, Shortage
+from omniroute.state.store import Reservation, Shortage
 from omniroute.translation.values import Embedded, Embedder, Failure, Usage
 
 MAX_TEXT_CHARS: Final = 24_000  # some 8,000 tokens, the most that common models take
@@ -112,10 +112,10 @@ class Embedding:
         cost_nanousd = 0 if estimate is None else estimate[0]
         now = clock.now()
         admission, caller = self._snapshot.admission, self._admit
-        wanted = claim(
+        wanted = reservation(
             admission, caller, input_tokens=0, output_tokens=0, cost_nanousd=cost_nanousd, now=now
         )
-        own = claim_target(
+        own = target_reservation(
             admission,
             caller,
             provider=candidate.provider.id,
@@ -125,7 +125,7 @@ class Embedding:
         )
         # Only money: the embedding is not the caller's request, so it takes none of its windows.
         taken = await services.store.take(
-            Claim(budgets=wanted.budgets + own.budgets), now.timestamp()
+            Reservation(budgets=wanted.budgets + own.budgets), now.timestamp()
         )
         if isinstance(taken, Shortage):
             return None

@@ -20,9 +20,9 @@ from typing import Final
 from omniroute.admission.gate import (
     DEFAULT_OUTPUT_TOKENS,
     after_shortage,
-    claim,
-    claim_target,
     decide,
+    reservation,
+    target_reservation,
 )
 from omniroute.admission.policy import context_of
 from omniroute.admission.values import Admit, Refuse, RequestFacts
@@ -32,13 +32,13 @@ from omniroute.request.cost import cost_of
 from omniroute.routing.plan import RouteFacts, plan
 from omniroute.routing.resolve import resolve, resolve_for_provider
 from omniroute.routing.values import Branch, Candidate, Resolved
-from omniroute.state.store import NOTHING, Claim, Shortage
+from omniroute.state.store import NOTHING, Reservation, Shortage
 from omniroute.translation.values import Usage
 
 MAX_DEGRADED: Final = 8
 """Each degradation lifts one budget; more are a circle."""
 
-Reserving = Generator[Claim, Shortage | None, Routed | Refuse]
+Reserving = Generator[Reservation, Shortage | None, Routed | Refuse]
 
 
 def admit(world: World, inquiry: Inquiry, now: datetime) -> Admitted | Refuse:
@@ -87,7 +87,7 @@ def route(
             now_s=now_s,
             rng=world.rng,
         )
-        wanted = _claim(world, admitted, admit, (*planned.candidates, *planned.resting), now)
+        wanted = _reservation(world, admitted, admit, (*planned.candidates, *planned.resting), now)
         shortage = None
         if wanted is not NOTHING:
             shortage = yield wanted
@@ -100,11 +100,11 @@ def route(
     raise RequestError("budget", "every budget's way out leads to another used-up budget")
 
 
-def target(world: World, routed: Routed, candidate: Candidate, now: datetime) -> Claim:
+def target(world: World, routed: Routed, candidate: Candidate, now: datetime) -> Reservation:
     """What the budgets of the candidate's provider and model need."""
     if not world.admission.book:
         return NOTHING
-    return claim_target(
+    return target_reservation(
         world.admission,
         routed.admit,
         provider=candidate.provider.id,
@@ -201,9 +201,9 @@ def _route_facts(admitted: Admitted, resolved: Resolved, now: datetime) -> Route
     )
 
 
-def _claim(
+def _reservation(
     world: World, admitted: Admitted, admit: Admit, planned: tuple[Candidate, ...], now: datetime
-) -> Claim:
+) -> Reservation:
     """What depends on the caller alone; held at the dearest candidate's estimate, since a fallback
     may go there."""
     book = world.admission.book
@@ -213,7 +213,7 @@ def _claim(
     cost_nanousd = 0
     if book:
         cost_nanousd = max((estimate(admitted, one, now) for one in planned), default=0)
-    return claim(
+    return reservation(
         world.admission,
         admit,
         input_tokens=facts.input_tokens_estimate,

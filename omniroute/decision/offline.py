@@ -18,7 +18,7 @@ from omniroute.errors import RequestError
 from omniroute.routing.attempts import Attempts, GiveUp, Try, Wait
 from omniroute.routing.live import LiveState
 from omniroute.routing.values import Candidate
-from omniroute.state.store import Claim, Shortage, exceeds
+from omniroute.state.store import Reservation, Shortage, exceeds
 from omniroute.translation.values import Failure
 
 _FOREVER_S = 1e9
@@ -132,7 +132,7 @@ class _Paper:
                     mark = None if refusal is None else refusal.mark
                     return Refuse(error=error, decided_by=by, mark=mark)
 
-    def _take(self, wanted: Claim) -> Shortage | None:
+    def _take(self, wanted: Reservation) -> Shortage | None:
         self._budgets.update(take.owner for take in wanted.budgets)
         for take in wanted.budgets:
             used = self._spent.get(take.owner, 0)

@@ -11,7 +11,7 @@ from omniroute.admission.budget import BudgetBook, BudgetEvent, events_of
 from omniroute.admission.values import Admit
 from omniroute.base.clock import Clock
 from omniroute.request.request import Request
-from omniroute.state.store import Claim, Shortage, Store, Taken
+from omniroute.state.store import Reservation, Shortage, Store, Taken
 
 
 class Reservations:
@@ -33,7 +33,7 @@ class Reservations:
             return None
         return cls(request.services.store, book, request.services.clock)
 
-    async def take(self, wanted: Claim) -> Shortage | None:
+    async def take(self, wanted: Reservation) -> Shortage | None:
         """Take what depends on the caller; None when there was room, or it is held already."""
         if self._base is not None:
             return None
@@ -47,7 +47,7 @@ class Reservations:
         """Whether what this target needs is held already, as at another attempt at it."""
         return self._target_of == target
 
-    async def take_target(self, target: str, wanted: Claim) -> Shortage | None:
+    async def take_target(self, target: str, wanted: Reservation) -> Shortage | None:
         """Take what depends on the target, giving back what an earlier one needed."""
         await self._release_target()
         if not wanted.budgets:

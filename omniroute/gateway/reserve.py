@@ -13,7 +13,7 @@ from omniroute.gateway.reservations import Reservations
 from omniroute.request.request import Request
 from omniroute.routing.attempts import Attempts
 from omniroute.routing.values import Candidate
-from omniroute.state.store import Claim, Shortage
+from omniroute.state.store import Reservation, Shortage
 from omniroute.translation.values import Failure
 
 
@@ -43,7 +43,7 @@ async def reserve(
     steps = decide.route(world, admitted, now=now, now_s=now_s, after=after)
     answer: Shortage | None = None
     try:
-        wanted: Claim = next(steps)
+        wanted: Reservation = next(steps)
         while True:
             if reservations is not None:
                 answer = await reservations.take(wanted)

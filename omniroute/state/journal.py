@@ -1,8 +1,9 @@
 """The memory store's memory: an append-only file that a killed process leaves behind whole.
 
-One JSON line per claim and per settlement, written without waiting for the disk: the kernel keeps
-it when the process dies, a power cut may lose the last second. At start the lines are replayed; a
-claim that was never settled is charged as estimated, since its answer may have been paid for.
+One JSON line per reservation and per settlement, written without waiting for the disk: the kernel
+keeps it when the process dies, a power cut may lose the last second. At start the lines are
+replayed; a reservation that was never settled is charged as estimated, since its answer may have
+been paid for.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from omniroute.state.store import Claim
+from omniroute.state.store import Reservation
 
 _log = logging.getLogger("omniroute.state")
 
@@ -24,7 +25,7 @@ COMPACT_BYTES = 4 << 20  # some 20,000 requests; replaying them takes a fraction
 class TakenLine(msgspec.Struct, frozen=True, tag="take", tag_field="do"):
     id: str
     at_s: float
-    claim: Claim
+    reservation: Reservation
 
 
 class SettledLine(msgspec.Struct, frozen=True, tag="settle", tag_field="do"):
@@ -49,11 +50,11 @@ class BudgetLine(msgspec.Struct, frozen=True, tag="budget", tag_field="do"):
 
 
 class OpenLine(msgspec.Struct, frozen=True, tag="open", tag_field="do"):
-    """A claim that ran when the journal was written anew; its windows are in WindowLines."""
+    """A reservation that ran when the journal was written anew; its windows are in WindowLines."""
 
     id: str
     at_s: float
-    claim: Claim
+    reservation: Reservation
 
 
 Line = TakenLine | SettledLine | WindowLine | BudgetLine | OpenLine

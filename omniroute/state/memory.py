@@ -31,10 +31,10 @@ from omniroute.state.store import (
     Balance,
     Begun,
     BudgetTake,
-    Claim,
     Fresh,
     Mismatch,
     Repeat,
+    Reservation,
     Shortage,
     Space,
     SpaceStats,
@@ -47,7 +47,7 @@ from omniroute.state.window import Window, WindowMark
 _log = logging.getLogger("omniroute.state")
 
 SWEEP_S: Final = 30.0
-_NOTHING: Final = Taken(id="", claim=Claim(), at_s=0.0)
+_NOTHING: Final = Taken(id="", reservation=Reservation(), at_s=0.0)
 _SHELF: Final = msgspec.msgpack.Decoder(dict[str, list[tuple[str, bytes, float]]])
 
 
@@ -101,20 +101,20 @@ class MemoryStore:
             self._journal.rewrite(self._lines())
             self._load_shelves()
 
-    async def take(self, claim: Claim, now_s: float) -> Taken | Shortage:
-        if not (claim.windows or claim.slots or claim.budgets):
+    async def take(self, reservation: Reservation, now_s: float) -> Taken | Shortage:
+        if not (reservation.windows or reservation.slots or reservation.budgets):
             return _NOTHING
-        shortage = self._short(claim, now_s)
+        shortage = self._short(reservation, now_s)
         if shortage is not None:
             return shortage
-        taken = Taken(id=f"{next(self._ids):x}", claim=claim, at_s=now_s)
+        taken = Taken(id=f"{next(self._ids):x}", reservation=reservation, at_s=now_s)
         self._apply(taken)
         if self._journal is not None:
-            self._journal.append(TakenLine(taken.id, now_s, claim))
+            self._journal.append(TakenLine(taken.id, now_s, reservation))
         return taken
 
-    def _short(self, claim: Claim, now_s: float) -> Shortage | None:
-        for take in claim.windows:
+    def _short(self, reservation: Reservation, now_s: float) -> Shortage | None:
+        for take in reservation.windows:
             window = self._windows.get(take.key)
             used = window.used(now_s) if window is not None else 0
             if used + take.cost > take.limit:
@@ -122,11 +122,11 @@ class MemoryStore:
                 if window is not None and take.cost <= take.limit:
                     wait_s = window.wait_s(now_s, used + take.cost - take.limit)
                 return Shortage(take=take, used=used, retry_after_s=wait_s)
-        for slot in claim.slots:
+        for slot in reservation.slots:
             used = self._slots.get(slot.key, 0)
             if used >= slot.limit:
                 return Shortage(take=slot, used=used)
-        for budget in claim.budgets:
+        for budget in reservation.budgets:
             counter = self._budgets.get(budget.key)
             used = counter.spent + counter.reserved if counter is not None else 0
             if exceeds(budget, used):
@@ -134,7 +134,7 @@ class MemoryStore:
         return None
 
     def _apply(self, taken: Taken) -> None:
-        for take in taken.claim.windows:
+        for take in taken.reservation.windows:
             window = self._windows.get(take.key)
             if window is None:
                 window = self._windows[take.key] = Window(take.window_s)
@@ -142,9 +142,9 @@ class MemoryStore:
         self._hold(taken)
 
     def _hold(self, taken: Taken) -> None:
-        for slot in taken.claim.slots:
+        for slot in taken.reservation.slots:
             self._slots[slot.key] = self._slots.get(slot.key, 0) + 1
-        for budget in taken.claim.budgets:
+        for budget in taken.reservation.budgets:
             self._counter(budget).reserved += budget.cost_nanousd
         self._open[taken.id] = taken
 
@@ -167,18 +167,18 @@ class MemoryStore:
         self, taken: Taken, *, tokens: int | None, cost_nanousd: int | None
     ) -> tuple[Spent, ...]:
         if tokens is not None:
-            for take in taken.claim.windows:
+            for take in taken.reservation.windows:
                 window = self._windows.get(take.key)
                 if take.unit == "tokens" and window is not None:
                     window.adjust(taken.at_s, tokens - take.cost)
-        for slot in taken.claim.slots:
+        for slot in taken.reservation.slots:
             left = self._slots.get(slot.key, 0) - 1
             if left > 0:
                 self._slots[slot.key] = left
             else:
                 self._slots.pop(slot.key, None)
         spent = list[Spent]()
-        for budget in taken.claim.budgets:
+        for budget in taken.reservation.budgets:
             counter = self._counter(budget)
             counter.reserved -= budget.cost_nanousd
             before = counter.spent
@@ -274,7 +274,7 @@ class MemoryStore:
             del self._windows[key]
         for key in [key for key, run in self._runs.items() if run.expires_at_s <= now_s]:
             del self._runs[key]
-        held = {budget.key for taken in self._open.values() for budget in taken.claim.budgets}
+        held = {budget.key for taken in self._open.values() for budget in taken.reservation.budgets}
         for key in [
             key
             for key, counter in self._budgets.items()
@@ -321,7 +321,9 @@ class MemoryStore:
             if window.marks
         ]
         lines += [_budget_line(key, counter) for key, counter in self._budgets.items()]
-        lines += [OpenLine(taken.id, taken.at_s, taken.claim) for taken in self._open.values()]
+        lines += [
+            OpenLine(taken.id, taken.at_s, taken.reservation) for taken in self._open.values()
+        ]
         return lines
 
     def _replay(self, lines: list[Line]) -> None:
@@ -338,9 +340,9 @@ class MemoryStore:
                     else:
                         known.spent = line.spent_nanousd
                 case OpenLine():
-                    self._hold(Taken(id=line.id, claim=line.claim, at_s=line.at_s))
+                    self._hold(Taken(id=line.id, reservation=line.reservation, at_s=line.at_s))
                 case TakenLine():
-                    self._apply(Taken(id=line.id, claim=line.claim, at_s=line.at_s))
+                    self._apply(Taken(id=line.id, reservation=line.reservation, at_s=line.at_s))
                 case SettledLine():
                     taken = self._open.pop(line.id, None)
                     if taken is not None:

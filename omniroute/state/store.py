@@ -1,9 +1,9 @@
-"""The store as everybody else sees it: claims, kept values, repeats. Imports no client and no loop.
+"""The store as everybody else sees it: reservations, kept values, repeats. Imports no client.
 
-A claim is everything that one request needs at once: room in sliding windows, slots of concurrent
-use and money of budgets. It is taken whole or not at all, in one step that no other request can
-come between, and settled once when the request has ended. Keys are opaque here; `owner` only
-travels along so that a refusal can be explained. Times are seconds since the epoch.
+A reservation is everything that one request needs at once: room in sliding windows, slots of
+concurrent use and money of budgets. It is taken whole or not at all, in one step that no other
+request can come between, and settled once when the request has ended. Keys are opaque here; `owner`
+only travels along so that a refusal can be explained. Times are seconds since the epoch.
 """
 
 from __future__ import annotations
@@ -54,26 +54,26 @@ def exceeds(take: BudgetTake, used_nanousd: int) -> bool:
     )
 
 
-class Claim(Struct, frozen=True, kw_only=True):
+class Reservation(Struct, frozen=True, kw_only=True):
     windows: tuple[WindowTake, ...] = ()
     slots: tuple[SlotTake, ...] = ()
     budgets: tuple[BudgetTake, ...] = ()
 
 
-NOTHING = Claim()
-"""A claim that needs no store."""
+NOTHING = Reservation()
+"""A reservation that needs no store."""
 
 
 class Taken(Struct, frozen=True, kw_only=True):
-    """A claim that was granted; hand it to `settle` exactly once."""
+    """A reservation that was granted; hand it to `settle` exactly once."""
 
     id: str
-    claim: Claim
+    reservation: Reservation
     at_s: float
 
 
 class Shortage(Struct, frozen=True, kw_only=True):
-    """The first part of a claim for which there was no room; nothing was taken."""
+    """The first part of a reservation for which there was no room; nothing was taken."""
 
     take: WindowTake | SlotTake | BudgetTake
     used: int
@@ -145,7 +145,7 @@ class Store(Protocol):
         """False while the shared store cannot be reached."""
         ...
 
-    async def take(self, claim: Claim, now_s: float) -> Taken | Shortage: ...
+    async def take(self, reservation: Reservation, now_s: float) -> Taken | Shortage: ...
 
     async def settle(
         self, taken: Taken, *, now_s: float, tokens: int | None = None, cost_nanousd: int | None

@@ -4,8 +4,8 @@ When it is away, each promise fails in its own way, and `docs/shared-state.md` s
 slots are counted by this worker alone, budgets that enforce refuse, kept values are not found,
 repeats are not recognised, and settlements wait here until the store is back.
 
-A claim is leased. The worker that holds it renews the lease; when a worker dies its slots come
-free and its reservations are charged as estimated.
+A reservation is leased. The worker that holds it renews the lease; when a worker dies its slots
+come free and its reservations are charged as estimated.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from omniroute.state.store import (
     Balance,
     Begun,
     BudgetTake,
-    Claim,
     Fresh,
     Mismatch,
     Repeat,
+    Reservation,
     Shortage,
     Space,
     SpaceStats,
@@ -43,12 +43,12 @@ FLUSH_S: Final = 1.0
 PEEK: Final = 50  # values looked at in one step; others wait for the server meanwhile
 MAX_LATE: Final = 10_000  # settlements kept while the store is away; beyond it the oldest are lost
 _LOCAL: Final = "local:"
-_NOTHING: Final = Taken(id="", claim=Claim(), at_s=0.0)
+_NOTHING: Final = Taken(id="", reservation=Reservation(), at_s=0.0)
 _log = logging.getLogger("omniroute.state")
 
 
 class _Late(NamedTuple):
-    """A settlement that is still to be made; `void` for a claim whose answer never came."""
+    """A settlement that is still to be made; `void` for a reservation whose answer never came."""
 
     taken: Taken
     tokens: int | None
@@ -77,19 +77,19 @@ class ValkeyStore:
     def available(self) -> bool:
         return self._link.available
 
-    async def take(self, claim: Claim, now_s: float) -> Taken | Shortage:
-        if not (claim.windows or claim.slots or claim.budgets):
+    async def take(self, reservation: Reservation, now_s: float) -> Taken | Shortage:
+        if not (reservation.windows or reservation.slots or reservation.budgets):
             return _NOTHING
-        taken = Taken(id=self._new_id(), claim=claim, at_s=now_s)
+        taken = Taken(id=self._new_id(), reservation=reservation, at_s=now_s)
         ask: dict[str, object] = {
             "id": taken.id,
             "now": now_s,
             "lease": LEASE_S,
             "windows": [
                 {"limit": take.limit, "window": take.window_s, "cost": take.cost}
-                for take in claim.windows
+                for take in reservation.windows
             ],
-            "slots": [{"limit": take.limit} for take in claim.slots],
+            "slots": [{"limit": take.limit} for take in reservation.slots],
             "budgets": [
                 {
                     "limit": take.limit_nanousd,
@@ -97,7 +97,7 @@ class ValkeyStore:
                     "enforce": take.enforce,
                     **_ttl(take, now_s),
                 }
-                for take in claim.budgets
+                for take in reservation.budgets
             ],
         }
         try:
@@ -105,35 +105,39 @@ class ValkeyStore:
         except StoreAwayError as away:
             if away.sent:
                 self._late.append(_Late(taken, 0, 0, void=True))
-            return await self._take_alone(claim, now_s)
+            return await self._take_alone(reservation, now_s)
         except asyncio.CancelledError:
             # The client left before the answer came: whatever was taken is given back.
             self._late.append(_Late(taken, 0, 0, void=True))
             raise
         if answer:
-            return _shortage(claim, answer)
+            return _shortage(reservation, answer)
         self._open[taken.id] = taken
         return taken
 
-    async def _take_alone(self, claim: Claim, now_s: float) -> Taken | Shortage:
-        for budget in claim.budgets:
+    async def _take_alone(self, reservation: Reservation, now_s: float) -> Taken | Shortage:
+        for budget in reservation.budgets:
             if budget.enforce:
                 return Shortage(take=budget, used=0, away=True)
-        result = await self._alone.take(Claim(windows=claim.windows, slots=claim.slots), now_s)
+        result = await self._alone.take(
+            Reservation(windows=reservation.windows, slots=reservation.slots), now_s
+        )
         if isinstance(result, Shortage):
             return result
-        return Taken(id=_LOCAL + result.id, claim=claim, at_s=now_s)
+        return Taken(id=_LOCAL + result.id, reservation=reservation, at_s=now_s)
 
     async def settle(
         self, taken: Taken, *, now_s: float, tokens: int | None = None, cost_nanousd: int | None
     ) -> tuple[Spent, ...]:
         if taken.id.startswith(_LOCAL):
-            local = Taken(id=taken.id.removeprefix(_LOCAL), claim=taken.claim, at_s=taken.at_s)
+            local = Taken(
+                id=taken.id.removeprefix(_LOCAL), reservation=taken.reservation, at_s=taken.at_s
+            )
             await self._alone.settle(local, now_s=now_s, tokens=tokens, cost_nanousd=cost_nanousd)
             # Budgets that only warn were not reserved, but what was spent counts.
-            rest = Claim(budgets=taken.claim.budgets)
+            rest = Reservation(budgets=taken.reservation.budgets)
             if rest.budgets:
-                late = Taken(id=self._new_id(), claim=rest, at_s=taken.at_s)
+                late = Taken(id=self._new_id(), reservation=rest, at_s=taken.at_s)
                 self._late.append(_Late(late, tokens, cost_nanousd))
             return ()
         if self._open.pop(taken.id, None) is None:
@@ -148,17 +152,19 @@ class ValkeyStore:
 
     async def _settle(self, late: _Late) -> tuple[Spent, ...]:
         taken, tokens, cost_nanousd = late.taken, late.tokens, late.cost_nanousd
-        claim = taken.claim
+        reservation = taken.reservation
         now_s = self._clock.now().timestamp()
         ask: dict[str, object] = {
             "id": taken.id,
             "at": taken.at_s,
             "void": late.void,
             "windows": [
-                {"cost": take.cost, "tokens": take.unit == "tokens"} for take in claim.windows
+                {"cost": take.cost, "tokens": take.unit == "tokens"} for take in reservation.windows
             ],
-            "slots": [{}] * len(claim.slots),
-            "budgets": [{"cost": take.cost_nanousd, **_ttl(take, now_s)} for take in claim.budgets],
+            "slots": [{}] * len(reservation.slots),
+            "budgets": [
+                {"cost": take.cost_nanousd, **_ttl(take, now_s)} for take in reservation.budgets
+            ],
         }
         if tokens is not None:
             ask["tokens"] = tokens
@@ -167,7 +173,7 @@ class ValkeyStore:
         moves = await self._link.run("settle", self._claim_keys(taken), (orjson.dumps(ask),))
         return tuple(
             Spent(take=take, before_nanousd=int(before), after_nanousd=int(after))
-            for take, (before, after) in zip(claim.budgets, moves, strict=True)
+            for take, (before, after) in zip(reservation.budgets, moves, strict=True)
         )
 
     async def balances(self, keys: tuple[str, ...]) -> tuple[Balance, ...]:
@@ -360,18 +366,18 @@ class ValkeyStore:
         return f"{self._prefix}:{kind}:{name}"
 
     def _claim_keys(self, taken: Taken) -> list[str]:
-        claim = taken.claim
-        keys = [self._key("w", take.key) for take in claim.windows]
-        keys += [self._key("s", take.key) for take in claim.slots]
-        for take in claim.budgets:
+        reservation = taken.reservation
+        keys = [self._key("w", take.key) for take in reservation.windows]
+        keys += [self._key("s", take.key) for take in reservation.slots]
+        for take in reservation.budgets:
             keys += (self._key(kind, take.key) for kind in ("b", "l", "a"))
         keys.append(self._key("o", taken.id))
         return keys
 
     def _lease_keys(self, taken: Taken) -> Iterator[str]:
-        for slot in taken.claim.slots:
+        for slot in taken.reservation.slots:
             yield self._key("s", slot.key)
-        for budget in taken.claim.budgets:
+        for budget in taken.reservation.budgets:
             yield self._key("l", budget.key)
 
     def _value(self, space: Space, key: str) -> str:
@@ -391,7 +397,11 @@ def _ttl(take: BudgetTake, now_s: float) -> dict[str, int]:
     return {"ttl": max(60, int(take.expires_at_s - now_s))}
 
 
-def _shortage(claim: Claim, answer: tuple[bytes, int, int, bytes]) -> Shortage:
+def _shortage(reservation: Reservation, answer: tuple[bytes, int, int, bytes]) -> Shortage:
     kind, index, used, wait = answer
-    takes = {b"window": claim.windows, b"slot": claim.slots, b"budget": claim.budgets}[kind]
+    takes = {
+        b"window": reservation.windows,
+        b"slot": reservation.slots,
+        b"budget": reservation.budgets,
+    }[kind]
     return Shortage(take=takes[index], used=used, retry_after_s=float(wait) if wait else None)

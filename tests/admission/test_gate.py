@@ -1,4 +1,4 @@
-"""The gate as a whole: order of the steps, claims, budgets, shortages."""
+"""The gate as a whole: order of the steps, reservations, budgets, shortages."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from omniroute.admission.budget import (
 from omniroute.admission.gate import (
     AdmissionPlan,
     after_shortage,
-    claim,
-    claim_target,
     compile_admission,
     decide,
     identify,
+    reservation,
+    target_reservation,
 )
 from omniroute.admission.values import Admit, Caller
 from omniroute.config.model import Auth, Budget, IpFilter, Key, KeyRateLimit, Mark, Policy
 from omniroute.state.memory import MemoryStore
-from omniroute.state.store import Claim, Shortage, Taken
+from omniroute.state.store import Reservation, Shortage, Taken
 from tests.admission.cases import NOW, admitted, caller, config, facts, key, refused
 
 USD = 1_000_000_000
@@ -39,7 +39,7 @@ def plan_of(*keys: Key, **fields: Any) -> AdmissionPlan:
     return compile_admission(config(*declared, **fields))
 
 
-def claimed(plan: AdmissionPlan, admit: Admit, **asked: Any) -> Claim:
+def reserved(plan: AdmissionPlan, admit: Admit, **asked: Any) -> Reservation:
     given: dict[str, Any] = {
         "input_tokens": 100,
         "output_tokens": 50,
@@ -47,7 +47,7 @@ def claimed(plan: AdmissionPlan, admit: Admit, **asked: Any) -> Claim:
         "now": NOW,
         **asked,
     }
-    return claim(plan, admit, **given)
+    return reservation(plan, admit, **given)
 
 
 def budget(name: str, *scope: str, **fields: Any) -> Budget:
@@ -75,7 +75,7 @@ def test_a_key_without_the_role_may_not_ask() -> None:
 
 def test_with_everything_off_nothing_is_claimed() -> None:
     plan = plan_of()
-    assert claimed(plan, admitted(decide(plan, facts(), NOW))) == Claim()
+    assert reserved(plan, admitted(decide(plan, facts(), NOW))) == Reservation()
 
 
 def test_a_claim_holds_all_that_applies() -> None:
@@ -99,7 +99,7 @@ def test_a_claim_holds_all_that_applies() -> None:
             )
         },
     )
-    asked = claimed(plan, admitted(decide(plan, facts(who), NOW)))
+    asked = reserved(plan, admitted(decide(plan, facts(who), NOW)))
     assert [(take.unit, take.limit, take.cost) for take in asked.windows] == [
         ("requests", 600, 1),
         ("tokens", 2_000_000, 150),
@@ -110,7 +110,7 @@ def test_a_claim_holds_all_that_applies() -> None:
         ("key", True),
         ("tag", False),
     ]
-    there = claim_target(
+    there = target_reservation(
         plan,
         admitted(decide(plan, facts(who), NOW)),
         provider="lab",
@@ -119,7 +119,7 @@ def test_a_claim_holds_all_that_applies() -> None:
         now=NOW,
     )
     assert [take.owner for take in there.budgets] == ["prov", "glob", "bare"]
-    again = claim_target(
+    again = target_reservation(
         plan,
         admitted(decide(plan, facts(who), NOW)),
         provider="openai",
@@ -135,7 +135,7 @@ async def test_a_used_up_budget_refuses_with_its_line_and_next_period() -> None:
     plan = plan_of(budgets={"b": budget("b", "global")}, positions={("budgets", "b"): mark})
     store = MemoryStore()
     admit = admitted(decide(plan, facts(), NOW))
-    wanted = claimed(plan, admit, cost_nanousd=3 * USD)
+    wanted = reserved(plan, admit, cost_nanousd=3 * USD)
     shortage = await store.take(wanted, NOW_S)
     assert isinstance(shortage, Shortage)
     refusal = refused(after_shortage(plan, admit, shortage, NOW))
@@ -148,11 +148,11 @@ async def test_a_degrading_budget_routes_elsewhere_and_goes_on_counting() -> Non
     plan = plan_of(budgets={"b": budget("b", "global", action="degrade", degrade_to="lab/llama")})
     store = MemoryStore()
     admit = admitted(decide(plan, facts(), NOW))
-    short = await store.take(claimed(plan, admit, cost_nanousd=3 * USD), NOW_S)
+    short = await store.take(reserved(plan, admit, cost_nanousd=3 * USD), NOW_S)
     assert isinstance(short, Shortage)
     again = admitted(after_shortage(plan, admit, short, NOW))
     assert (again.model, again.routed_by) == ("lab/llama", "budget:b")
-    taken = await store.take(claimed(plan, again, cost_nanousd=3 * USD), NOW_S)
+    taken = await store.take(reserved(plan, again, cost_nanousd=3 * USD), NOW_S)
     assert isinstance(taken, Taken)
 
 
@@ -161,8 +161,8 @@ async def test_a_refused_limit_says_which_and_when() -> None:
     plan = plan_of(policies=(policy,), positions={("policies", 0): Mark("p.yaml", 9, 3)})
     store = MemoryStore()
     admit = admitted(decide(plan, facts(), NOW))
-    assert isinstance(await store.take(claimed(plan, admit), NOW_S), Taken)
-    shortage = await store.take(claimed(plan, admit), NOW_S + 0.5)
+    assert isinstance(await store.take(reserved(plan, admit), NOW_S), Taken)
+    shortage = await store.take(reserved(plan, admit), NOW_S + 0.5)
     assert isinstance(shortage, Shortage)
     refusal = refused(after_shortage(plan, admit, shortage, NOW))
     assert refusal.error.message == "limit of 1 requests per minute reached (policy:slow)"
@@ -174,9 +174,9 @@ def test_an_answer_longer_than_the_window_waits_for_an_empty_one() -> None:
     limited = key("ci", rate_limit=KeyRateLimit(tokens=(1000, 60.0)))
     plan = plan_of(limited)
     admit = admitted(decide(plan, facts(caller(limited)), NOW))
-    assert claimed(plan, admit, output_tokens=64_000).windows[0].cost == 1000
-    assert claimed(plan, admit, input_tokens=1001).windows[0].cost == 1051
-    assert claimed(plan, admit, output_tokens=None).windows[0].cost == 1000
+    assert reserved(plan, admit, output_tokens=64_000).windows[0].cost == 1000
+    assert reserved(plan, admit, input_tokens=1001).windows[0].cost == 1051
+    assert reserved(plan, admit, output_tokens=None).windows[0].cost == 1000
 
 
 async def test_warnings_are_given_once_per_threshold() -> None:
@@ -185,7 +185,7 @@ async def test_warnings_are_given_once_per_threshold() -> None:
     admit = admitted(decide(plan, facts(), NOW))
     seen = list[tuple[BudgetEvent, ...]]()
     for _ in range(5):
-        taken = await store.take(claimed(plan, admit, cost_nanousd=9 * USD), NOW_S)
+        taken = await store.take(reserved(plan, admit, cost_nanousd=9 * USD), NOW_S)
         assert isinstance(taken, Taken)
         spent = await store.settle(taken, now_s=NOW_S, cost_nanousd=USD // 2)
         seen.append(events_of(plan.book, spent))

@@ -1,11 +1,19 @@
-"""The stores under test, and claims in few words."""
+"""The stores under test, and reservations in few words."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from omniroute.state.store import BudgetTake, Claim, Shortage, SlotTake, Space, Taken, WindowTake
+from omniroute.state.store import (
+    BudgetTake,
+    Reservation,
+    Shortage,
+    SlotTake,
+    Space,
+    Taken,
+    WindowTake,
+)
 
 NOW_S = 1_800_000_000.0
 SPACE = Space(name="cache", max_entries=3, max_bytes=1000)
@@ -48,8 +56,8 @@ def budget(limit: int, cost: int, *, key: str = "b", enforce: bool = True) -> Bu
     )
 
 
-def claim(*takes: WindowTake | SlotTake | BudgetTake) -> Claim:
-    return Claim(
+def reservation(*takes: WindowTake | SlotTake | BudgetTake) -> Reservation:
+    return Reservation(
         windows=tuple(take for take in takes if isinstance(take, WindowTake)),
         slots=tuple(take for take in takes if isinstance(take, SlotTake)),
         budgets=tuple(take for take in takes if isinstance(take, BudgetTake)),

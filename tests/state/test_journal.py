@@ -10,7 +10,7 @@ import pytest
 
 from omniroute.state.journal import BudgetLine, Journal, Line, SettledLine
 from omniroute.state.memory import MemoryStore
-from tests.state.stores import NOW_S, claim, granted, requests, short
+from tests.state.stores import NOW_S, granted, requests, reservation, short
 
 
 def line(number: int) -> Line:
@@ -40,25 +40,25 @@ async def test_a_full_disk_does_not_refuse_requests(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = MemoryStore(tmp_path)
-    granted(await store.take(claim(requests(4)), NOW_S))
+    granted(await store.take(reservation(requests(4)), NOW_S))
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1, before[1]))
     try:
         for _ in range(2):
-            granted(await store.take(claim(requests(4)), NOW_S))
+            granted(await store.take(reservation(requests(4)), NOW_S))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, ignored)
-    granted(await store.take(claim(requests(4)), NOW_S))
-    short(await store.take(claim(requests(4)), NOW_S))
+    granted(await store.take(reservation(requests(4)), NOW_S))
+    short(await store.take(reservation(requests(4)), NOW_S))
     said = [record.getMessage() for record in caplog.records]
     assert said == [
         "the state journal cannot be written: File too large",
         "the state journal can be written again",
     ]
     again = MemoryStore(tmp_path)
-    assert short(await again.take(claim(requests(2)), NOW_S)).used == 2
+    assert short(await again.take(reservation(requests(2)), NOW_S)).used == 2
     await again.close()
 
 
@@ -67,7 +67,7 @@ async def test_closing_on_a_full_disk_keeps_what_was_written(
 ) -> None:
     store = MemoryStore(tmp_path)
     for _ in range(3):
-        granted(await store.take(claim(requests(4)), NOW_S))
+        granted(await store.take(reservation(requests(4)), NOW_S))
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1, before[1]))
@@ -78,5 +78,5 @@ async def test_closing_on_a_full_disk_keeps_what_was_written(
         signal.signal(signal.SIGXFSZ, ignored)
     assert "the state journal cannot be compacted" in caplog.text
     again = MemoryStore(tmp_path)
-    assert short(await again.take(claim(requests(2)), NOW_S)).used == 3
+    assert short(await again.take(reservation(requests(2)), NOW_S)).used == 3
     await again.close()

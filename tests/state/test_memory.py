@@ -9,22 +9,22 @@ import msgspec
 
 from omniroute.state.memory import MemoryStore
 from omniroute.state.store import Balance, Space
-from tests.state.stores import NOW_S, budget, claim, granted, requests, short, slot, tokens
+from tests.state.stores import NOW_S, budget, granted, requests, reservation, short, slot, tokens
 
 KEPT = Space(name="cache", max_entries=10, max_bytes=1000, persist=True)
 
 
 async def test_limits_and_budgets_survive_a_kill(tmp_path: Path) -> None:
     killed = MemoryStore(tmp_path)
-    settled = granted(await killed.take(claim(requests(2), budget(100, 60)), NOW_S))
+    settled = granted(await killed.take(reservation(requests(2), budget(100, 60)), NOW_S))
     await killed.settle(settled, now_s=NOW_S + 1, cost_nanousd=5)
-    granted(await killed.take(claim(requests(2), slot(1), budget(100, 40)), NOW_S + 1))
+    granted(await killed.take(reservation(requests(2), slot(1), budget(100, 40)), NOW_S + 1))
 
     again = MemoryStore(tmp_path)
-    assert short(await again.take(claim(requests(2)), NOW_S + 2)).used == 2
+    assert short(await again.take(reservation(requests(2)), NOW_S + 2)).used == 2
     # The running request may have been paid for: charged as estimated, its slot is free again.
     assert await again.balances(("budget|b",)) == (Balance(45, 0),)
-    granted(await again.take(claim(slot(1)), NOW_S + 2))
+    granted(await again.take(reservation(slot(1)), NOW_S + 2))
     await again.close()
 
     third = MemoryStore(tmp_path)
@@ -34,11 +34,11 @@ async def test_limits_and_budgets_survive_a_kill(tmp_path: Path) -> None:
 
 async def test_a_line_cut_by_the_crash_does_not_hide_the_others(tmp_path: Path) -> None:
     killed = MemoryStore(tmp_path)
-    granted(await killed.take(claim(tokens(100, 60)), NOW_S))
+    granted(await killed.take(reservation(tokens(100, 60)), NOW_S))
     journal = tmp_path / "state.journal"
     journal.write_bytes(journal.read_bytes() + b'{"do":"take","id"')
     again = MemoryStore(tmp_path)
-    assert short(await again.take(claim(tokens(100, 60)), NOW_S)).used == 60
+    assert short(await again.take(reservation(tokens(100, 60)), NOW_S)).used == 60
     await again.close()
 
 
@@ -70,7 +70,7 @@ async def test_damaged_files_start_empty(tmp_path: Path) -> None:
 
 async def test_sweeping_forgets_what_has_run_out(tmp_path: Path) -> None:
     store = MemoryStore(tmp_path)
-    taken = granted(await store.take(claim(requests(2), budget(100, 1)), NOW_S))
+    taken = granted(await store.take(reservation(requests(2), budget(100, 1)), NOW_S))
     store.sweep(NOW_S + 2e6)
     assert await store.balances(("budget|b",)) == (Balance(0, 1),)
     await store.settle(taken, now_s=NOW_S + 2e6, cost_nanousd=1)

@@ -12,7 +12,17 @@ from omniroute.state.embedded import EmbeddedValkey
 from omniroute.state.memory import MemoryStore
 from omniroute.state.store import Balance, Fresh, Mismatch, Repeat, Space, Spent, Store
 from omniroute.state.valkey import ValkeyStore
-from tests.state.stores import NOW_S, SPACE, budget, claim, granted, requests, short, slot, tokens
+from tests.state.stores import (
+    NOW_S,
+    SPACE,
+    budget,
+    granted,
+    requests,
+    reservation,
+    short,
+    slot,
+    tokens,
+)
 
 
 @pytest.fixture(params=["memory", "valkey"])
@@ -27,7 +37,7 @@ async def store(request: pytest.FixtureRequest) -> AsyncGenerator[Store]:
 
 
 async def test_a_window_holds_no_more_than_its_limit(store: Store) -> None:
-    wanted = claim(requests(3))
+    wanted = reservation(requests(3))
     for second in range(3):
         granted(await store.take(wanted, NOW_S + second))
     shortage = short(await store.take(wanted, NOW_S + 3))
@@ -40,7 +50,7 @@ async def test_a_window_holds_no_more_than_its_limit(store: Store) -> None:
 
 
 async def test_a_burst_comes_back_after_one_window_and_not_later(store: Store) -> None:
-    wanted = claim(requests(100))
+    wanted = reservation(requests(100))
     for index in range(100):
         granted(await store.take(wanted, NOW_S + index / 200))
     assert short(await store.take(wanted, NOW_S + 0.5)).retry_after_s == pytest.approx(59.995)
@@ -49,47 +59,47 @@ async def test_a_burst_comes_back_after_one_window_and_not_later(store: Store) -
 
 
 async def test_nothing_is_taken_when_one_part_is_short(store: Store) -> None:
-    granted(await store.take(claim(slot(1)), NOW_S))
-    both = claim(requests(1), slot(1), budget(100, 60))
+    granted(await store.take(reservation(slot(1)), NOW_S))
+    both = reservation(requests(1), slot(1), budget(100, 60))
     assert short(await store.take(both, NOW_S)).take == slot(1)
-    granted(await store.take(claim(requests(1), budget(100, 60)), NOW_S))
-    assert short(await store.take(claim(budget(100, 60)), NOW_S)).used == 60
+    granted(await store.take(reservation(requests(1), budget(100, 60)), NOW_S))
+    assert short(await store.take(reservation(budget(100, 60)), NOW_S)).used == 60
 
 
 async def test_tokens_are_corrected_when_settled(store: Store) -> None:
-    first = granted(await store.take(claim(tokens(1000, 900)), NOW_S))
-    assert short(await store.take(claim(tokens(1000, 200)), NOW_S)).used == 900
+    first = granted(await store.take(reservation(tokens(1000, 900)), NOW_S))
+    assert short(await store.take(reservation(tokens(1000, 200)), NOW_S)).used == 900
     await store.settle(first, now_s=NOW_S + 1, tokens=100, cost_nanousd=None)
-    second = granted(await store.take(claim(tokens(1000, 900)), NOW_S + 1))
+    second = granted(await store.take(reservation(tokens(1000, 900)), NOW_S + 1))
     await store.settle(second, now_s=NOW_S + 2, tokens=1500, cost_nanousd=None)
-    assert short(await store.take(claim(tokens(1000, 1)), NOW_S + 2)).used == 1600
+    assert short(await store.take(reservation(tokens(1000, 1)), NOW_S + 2)).used == 1600
 
 
 async def test_more_than_the_limit_itself_never_fits(store: Store) -> None:
-    shortage = short(await store.take(claim(tokens(1000, 1001)), NOW_S))
+    shortage = short(await store.take(reservation(tokens(1000, 1001)), NOW_S))
     assert (shortage.used, shortage.retry_after_s) == (0, None)
 
 
 async def test_settling_late_changes_nothing_that_has_left_the_window(store: Store) -> None:
-    first = granted(await store.take(claim(tokens(1000, 900)), NOW_S))
-    granted(await store.take(claim(tokens(1000, 900)), NOW_S + 61))
+    first = granted(await store.take(reservation(tokens(1000, 900)), NOW_S))
+    granted(await store.take(reservation(tokens(1000, 900)), NOW_S + 61))
     await store.settle(first, now_s=NOW_S + 62, tokens=0, cost_nanousd=None)
-    assert short(await store.take(claim(tokens(1000, 200)), NOW_S + 62)).used == 900
+    assert short(await store.take(reservation(tokens(1000, 200)), NOW_S + 62)).used == 900
 
 
 async def test_slots_come_back_once(store: Store) -> None:
-    held = [granted(await store.take(claim(slot(2)), NOW_S)) for _ in range(2)]
-    assert short(await store.take(claim(slot(2)), NOW_S)).used == 2
+    held = [granted(await store.take(reservation(slot(2)), NOW_S)) for _ in range(2)]
+    assert short(await store.take(reservation(slot(2)), NOW_S)).used == 2
     for _ in range(3):
         await store.settle(held[0], now_s=NOW_S, cost_nanousd=None)
-    granted(await store.take(claim(slot(2)), NOW_S))
-    short(await store.take(claim(slot(2)), NOW_S))
+    granted(await store.take(reservation(slot(2)), NOW_S))
+    short(await store.take(reservation(slot(2)), NOW_S))
 
 
 async def test_a_budget_counts_what_is_spent_and_reserved(store: Store) -> None:
-    first = granted(await store.take(claim(budget(100, 60)), NOW_S))
-    assert short(await store.take(claim(budget(100, 41)), NOW_S)).used == 60
-    second = granted(await store.take(claim(budget(100, 40)), NOW_S))
+    first = granted(await store.take(reservation(budget(100, 60)), NOW_S))
+    assert short(await store.take(reservation(budget(100, 41)), NOW_S)).used == 60
+    second = granted(await store.take(reservation(budget(100, 40)), NOW_S))
     assert await store.settle(first, now_s=NOW_S, cost_nanousd=10) == (
         Spent(take=budget(100, 60), before_nanousd=0, after_nanousd=10),
     )
@@ -101,21 +111,21 @@ async def test_a_budget_counts_what_is_spent_and_reserved(store: Store) -> None:
 
 
 async def test_a_used_up_budget_refuses_also_what_has_no_price(store: Store) -> None:
-    free = claim(budget(100, 0))
+    free = reservation(budget(100, 0))
     granted(await store.take(free, NOW_S))
-    granted(await store.take(claim(budget(100, 100)), NOW_S))
+    granted(await store.take(reservation(budget(100, 100)), NOW_S))
     short(await store.take(free, NOW_S))
 
 
 async def test_what_costs_nothing_is_reserved_and_settled(store: Store) -> None:
-    free = granted(await store.take(claim(budget(100, 0)), NOW_S))
+    free = granted(await store.take(reservation(budget(100, 0)), NOW_S))
     (moved,) = await store.settle(free, now_s=NOW_S, cost_nanousd=0)
     assert (moved.before_nanousd, moved.after_nanousd) == (0, 0)
     assert await store.balances(("budget|b",)) == (Balance(0, 0),)
 
 
 async def test_a_budget_that_does_not_enforce_only_counts(store: Store) -> None:
-    warn = claim(budget(100, 80, enforce=False))
+    warn = reservation(budget(100, 80, enforce=False))
     for _ in range(2):
         granted(await store.take(warn, NOW_S))
     assert await store.balances(("budget|b",)) == (Balance(0, 160),)
@@ -124,13 +134,13 @@ async def test_a_budget_that_does_not_enforce_only_counts(store: Store) -> None:
 async def test_spend_is_restored_from_the_ledger(store: Store) -> None:
     await store.restore({"budget|b": 70}, expires_at_s=NOW_S + 1e6, overwrite=False)
     await store.restore({"budget|b": 20}, expires_at_s=NOW_S + 1e6, overwrite=False)
-    assert short(await store.take(claim(budget(100, 31)), NOW_S)).used == 70
+    assert short(await store.take(reservation(budget(100, 31)), NOW_S)).used == 70
     await store.restore({"budget|b": 20}, expires_at_s=None, overwrite=True)
-    granted(await store.take(claim(budget(100, 31)), NOW_S))
+    granted(await store.take(reservation(budget(100, 31)), NOW_S))
 
 
 async def test_parallel_claims_do_not_pass_each_other(store: Store) -> None:
-    wanted = claim(requests(10), budget(100, 9))
+    wanted = reservation(requests(10), budget(100, 9))
     results = await asyncio.gather(*(store.take(wanted, NOW_S) for _ in range(50)))
     assert sum(not hasattr(result, "take") for result in results) == 10
 

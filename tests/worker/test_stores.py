@@ -13,7 +13,7 @@ from omniroute.state.memory import MemoryStore
 from omniroute.state.store import Store
 from omniroute.state.valkey import ValkeyStore
 from omniroute.worker.stores import STATE_ENV, embed_store, open_store
-from tests.state.stores import NOW_S, claim, granted, requests, short
+from tests.state.stores import NOW_S, granted, requests, reservation, short
 
 
 def config(folder: Path, url: str | None = None) -> Config:
@@ -37,8 +37,8 @@ async def test_several_workers_find_the_server_of_their_parent(
     assert embedded is not None
     assert embed_store(config(tmp_path)) is None
     one, two = (open_store(config(tmp_path), SystemClock()) for _ in range(2))
-    granted(await one.take(claim(requests(1)), NOW_S))
-    short(await two.take(claim(requests(1)), NOW_S))
+    granted(await one.take(reservation(requests(1)), NOW_S))
+    short(await two.take(reservation(requests(1)), NOW_S))
     await one.close()
     await two.close()
     embedded.close()

@@ -1,4 +1,4 @@
--- Take a whole claim or nothing. KEYS: windows, slots, then three keys per budget, then the claim's own.
+-- Take a whole reservation or nothing. KEYS: windows, slots, then three keys per budget, then the reservation's own.
 -- ARGV[1]: JSON {id, now, lease, windows, slots, budgets}.
 -- Answers "" when granted, else {kind, index, used, wait}.
 local ask = cjson.decode(ARGV[1])
