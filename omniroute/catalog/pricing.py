@@ -21,10 +21,17 @@ from omniroute.config.model import Price
 PER_TOKENS: Final = 1_000_000  # prices are per million tokens
 
 
-class Tier(Price, frozen=True, kw_only=True):
-    """The price of every token of a request whose whole input is longer than `above` tokens."""
+class Tier(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The price of every token of a request whose whole input is longer than `above` tokens.
+
+    Fields as of `Price`, by the catalog's own names.
+    """
 
     above: int
+    input_nanousd: int | None = None
+    output_nanousd: int | None = None
+    cached_input_nanousd: int | None = None
+    cache_write_nanousd: int | None = None
 
 
 class PriceCard(Struct, frozen=True, kw_only=True):
@@ -120,7 +127,7 @@ def _is_free(card: PriceCard) -> bool:
     )
 
 
-def _tier(card: PriceCard, input_tokens: int) -> Price:
+def _tier(card: PriceCard, input_tokens: int) -> Price | Tier:
     reached = [tier for tier in card.tiers if input_tokens > tier.above]
     return reached[-1] if reached else card.base
 
@@ -153,7 +160,7 @@ class _Match(Struct, frozen=True, kw_only=True):
         return self.all is not msgspec.UNSET and all(part.fits(model) for part in self.all)
 
 
-class _Row(Struct, frozen=True, kw_only=True):
+class _Row(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A price and when it holds; of several that hold, the last one counts."""
 
     input_nanousd: int | None = None

@@ -112,7 +112,7 @@ def require_reading(sql: str) -> list[duckdb.Statement]:
     for statement in statements:
         if not _reads(statement):
             raise LedgerError(
-                f"refused: {' '.join(statement.query.split())[:80]}: a query here only reads "
+                f"refused: {statement.query.split()[0][:20].upper()}: a query here only reads "
                 "(SELECT, FROM, WITH, VALUES, PIVOT, DESCRIBE, SUMMARIZE, SHOW, EXPLAIN)"
             )
     return statements

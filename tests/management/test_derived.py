@@ -9,17 +9,17 @@ import msgspec
 import pytest
 from msgspec import Struct
 
-from omniroute.config.model import Ref
+from omniroute.config.model import Ref, name_in_file
 from omniroute.management.derived import changes, in_file, masked_kind, show, shown
 
 
-class Inner(Struct, frozen=True, kw_only=True):
+class Inner(Struct, frozen=True, kw_only=True, rename=name_in_file):
     wait_s: float = 1.0
     until_s: float | None = None
     count: int = 3
 
 
-class Outer(Struct, frozen=True, kw_only=True):
+class Outer(Struct, frozen=True, kw_only=True, rename=name_in_file):
     inner: Inner = Inner()
     limit_nanousd: int = 2_500_000_000
     rate: tuple[int, float] | None = (5, 60.0)
