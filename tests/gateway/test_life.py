@@ -8,6 +8,7 @@ from pathlib import Path
 
 import orjson
 
+from omniroute.ledger.database import open_database
 from omniroute.request.inbound import Inbound
 from tests.chat import COMPLETION, WHOLE_STREAM, answer, lab
 from tests.running import Gateway, running
@@ -60,36 +61,47 @@ async def test_a_streams_record_is_written_before_its_last_byte(tmp_path: Path) 
 
 
 async def test_all_attempts_share_one_deadline(tmp_path: Path) -> None:
-    good = answer(200, COMPLETION)
-    async with scripted_upstream([HANG]) as silent, scripted_upstream([good]) as other:
-        text = lab(silent.url).replace(
-            "providers:",
-            f"""server: {{request_timeout: 300ms}}
-combos: {{both: {{targets: [lab/m, spare/m], fallback_on: [timeout]}}}}
-providers:
-  spare:
-    format: openai-chat
-    base_url: {other.url}/v1
-    allow_private_network: true
-    models: {{m: {{}}}}""",
-            1,
+    """The first waits as long as its provider may, the second only for what is left of it."""
+    async with (
+        scripted_upstream([HANG]) as first,
+        scripted_upstream([HANG]) as second,
+        scripted_upstream([answer(200, COMPLETION)]) as third,
+    ):
+        providers = "\n".join(
+            f"  {name}: {{format: openai-chat, base_url: {one.url}/v1, allow_private_network: true,"
+            " timeout: {first_byte: 400ms}, models: {m: {}}}"
+            for name, one in (("a", first), ("b", second), ("c", third))
         )
+        text = f"""
+server: {{request_timeout: 600ms}}
+providers:
+{providers}
+combos: {{all: {{targets: [a/m, b/m, c/m], fallback_on: [timeout]}}}}
+"""
         async with running(tmp_path, text) as gateway:
-            reply = await gateway.client.post("/v1/chat/completions", json={**ASK, "model": "both"})
+            reply = await gateway.client.post("/v1/chat/completions", json={**ASK, "model": "all"})
             assert reply.status_code == 504, reply.text
-            assert (len(silent.requests), len(other.requests)) == (1, 0)
+            assert reply.headers["x-omniroute-attempts"] == "2"
+            assert (len(second.requests), len(third.requests)) == (1, 0)
+    with open_database(tmp_path / "data" / "usage.duckdb", read_only=True) as connection:
+        rows = connection.execute("SELECT reason FROM attempts ORDER BY n").fetchall()
+    assert [reason for (reason,) in rows] == [
+        "the provider did not start to answer in time",  # its own bound
+        "the provider did not finish in time",  # the request's: another bound would have come later
+    ]
 
 
 async def test_spend_is_rebuilt_from_the_ledger_when_the_state_is_gone(tmp_path: Path) -> None:
-    budget = "budgets: {all: {scope: global, limit: 0.00001, period: daily}}"
-    async with scripted_upstream([answer(200, COMPLETION)]) as upstream:
+    budget = "budgets: {all: {scope: global, limit: 0.0005, period: daily}}"
+    asked = {**ASK, "max_tokens": 1}
+    async with scripted_upstream(lambda _: [answer(200, COMPLETION)]) as upstream:
         async with running(tmp_path, lab(upstream.url, budget)) as gateway:
-            codes = [
-                (await gateway.client.post("/v1/chat/completions", json=ASK)).status_code
-                for _ in range(6)
-            ]
-            assert codes[-1] == 402, codes
+            codes: list[int] = []
+            while not codes or (codes[-1] == 200 and len(codes) < 50):
+                reply = await gateway.client.post("/v1/chat/completions", json=asked)
+                codes.append(reply.status_code)
+            assert (codes[0], codes[-1]) == (200, 402)
         shutil.rmtree(tmp_path / "data" / "state")
         async with running(tmp_path, lab(upstream.url, budget)) as gateway:
-            reply = await gateway.client.post("/v1/chat/completions", json=ASK)
+            reply = await gateway.client.post("/v1/chat/completions", json=asked)
             assert reply.status_code == 402, reply.text
