@@ -7,7 +7,6 @@ a default and an example, and take its path out of `LATER` where it stands.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
@@ -20,6 +19,7 @@ from jsonschema.protocols import Validator
 from msgspec import Struct
 
 from omniroute.base.data import read_data
+from omniroute.base.similar import similar_names
 from omniroute.config.diagnostics import Diagnostic, Path, error
 from omniroute.config.yamltree import Entry, Map, Node, Scalar, Seq, key_mark, to_plain, value_mark
 
@@ -90,7 +90,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str | None:
         for other in known
         if abs(len(other) - len(name)) <= 4 and (other[:1] == name[:1] or other[-1:] == name[-1:])
     ]
-    close = difflib.get_close_matches(name, near[:500], n=1, cutoff=0.6)
+    close = similar_names(name, near[:500])
     return close[0] if close else None
 
 

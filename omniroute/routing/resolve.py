@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from difflib import get_close_matches
 
 from msgspec import Struct
 
+from omniroute.base.similar import similar_names
 from omniroute.config.model import ModelKind
 from omniroute.config.names import ToCombo, compile_globs, find_name, split_provider
 from omniroute.errors import RequestError
@@ -200,8 +200,8 @@ def _unknown(index: ModelIndex, requested: str, globs: Sequence[str]) -> Request
 def _did_you_mean(name: str, known: Iterable[str]) -> str:
     """Close names, judged with and without the provider's prefix; empty when none is close."""
     names = list(known)
-    close = get_close_matches(name, names, n=3, cutoff=0.6)
+    close = similar_names(name, names, 3)
     if not close:
         tails = {full.rpartition("/")[2]: full for full in names}
-        close = [tails[tail] for tail in get_close_matches(name, tails, n=3, cutoff=0.6)]
+        close = [tails[tail] for tail in similar_names(name, tails, 3)]
     return "; did you mean " + " or ".join(f'"{one}"' for one in close) + "?" if close else ""

@@ -34,13 +34,13 @@ class TableContinuing:
         return expanded
 
     def wanted(self, body: Mapping[str, Any]) -> bool:
-        return self._functions["continuing.keep"](body, {"dropped": []}) is True
+        return self._functions["continuing.keep"](body, {"dropped": {}}) is True
 
     def items(self, body: Mapping[str, Any], answer: Mapping[str, Any]) -> list[Any]:
         return self._list("items", body) + self._list("output", answer)
 
     def _list(self, name: str, node: Mapping[str, Any]) -> list[Any]:
-        found = self._functions[f"continuing.{name}"](node, {"dropped": []})
+        found = self._functions[f"continuing.{name}"](node, {"dropped": {}})
         return list(found) if is_array(found) else []
 
 

@@ -7,6 +7,7 @@ called. All are pure; they take and give hub messages and blocks.
 from __future__ import annotations
 
 import re
+from collections import Counter, OrderedDict, deque
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -31,8 +32,8 @@ def link_calls(messages: Any) -> Any:
     """
     if not is_array(messages):
         return messages
-    taken: set[str] = set()
-    waiting: list[dict[str, Any]] = []
+    ids = _Ids()
+    waiting = _Waiting()
     linked: list[Any] = []
     for message in messages:
         blocks: list[Any] = []
@@ -40,8 +41,8 @@ def link_calls(messages: Any) -> Any:
             block = original
             kind = block.get("type")
             if kind == "tool_use":
-                block = {**block, "id": _call_id(block, taken)}
-                waiting.append(block)
+                block = {**block, "id": ids.of(block)}
+                waiting.add(block)
             elif kind == "tool_result":
                 block = _linked(block, waiting)
             blocks.append(block)
@@ -49,29 +50,65 @@ def link_calls(messages: Any) -> Any:
     return linked
 
 
-def _call_id(block: dict[str, Any], taken: set[str]) -> str:
-    own = block.get("id")
-    if type(own) is str and own:
-        taken.add(own)
-        return own
-    first = name = call_key(block.get("name"), block.get("input"))
-    count = 1
-    while name in taken:
-        count += 1
-        name = f"{first}_{count}"
-    taken.add(name)
-    return name
+class _Ids:
+    """The ids of a conversation's calls: their own, else made of what is called."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+        self._counts: dict[str, int] = {}
+        """How often each id that was made is taken."""
+
+    def of(self, block: dict[str, Any]) -> str:
+        own = block.get("id")
+        if type(own) is str and own:
+            self._taken.add(own)
+            return own
+        first = call_key(block.get("name"), block.get("input"))
+        count = self._counts.get(first, 0) + 1
+        while (name := first if count == 1 else f"{first}_{count}") in self._taken:
+            count += 1
+        self._counts[first] = count
+        self._taken.add(name)
+        return name
 
 
-def _linked(block: dict[str, Any], waiting: list[dict[str, Any]]) -> dict[str, Any]:
+class _Waiting:
+    """Calls without a result yet, found in one step: by id, by name, or the oldest of all."""
+
+    def __init__(self) -> None:
+        self._open: OrderedDict[int, dict[str, Any]] = OrderedDict()
+        self._places: dict[tuple[str, str], deque[int]] = {}
+        self._count = 0
+
+    def add(self, call: dict[str, Any]) -> None:
+        self._count += 1
+        self._open[self._count] = call
+        for field in ("id", "name"):
+            if type(call.get(field)) is str:
+                self._places.setdefault((field, call[field]), deque()).append(self._count)
+
+    def take(self, field: str, value: Any) -> dict[str, Any] | None:
+        """The oldest one with that id or name."""
+        places = self._places.get((field, value)) if type(value) is str else None
+        while places:
+            call = self._open.pop(places.popleft(), None)
+            if call is not None:
+                return call
+        return None
+
+    def oldest(self) -> dict[str, Any] | None:
+        return self._open.popitem(last=False)[1] if self._open else None
+
+
+def _linked(block: dict[str, Any], waiting: _Waiting) -> dict[str, Any]:
     name, identity = block.get("name"), block.get("tool_use_id")
-    call = next((one for one in waiting if identity and one["id"] == identity), None)
-    if call is None and not identity:
-        call = next((one for one in waiting if name and one.get("name") == name), None)
-        if call is None and waiting and not name:
-            call = waiting[0]
+    if identity:
+        call = waiting.take("id", identity)
+    elif name:
+        call = waiting.take("name", name)
+    else:
+        call = waiting.oldest()
     if call is not None:
-        waiting.remove(call)
         identity = call["id"]
     rest = {key: value for key, value in block.items() if key != "name"}
     return {**rest, "tool_use_id": identity or call_key(name, None)}
@@ -130,12 +167,12 @@ def _answers(calls: list[Any], results: list[Any]) -> list[Any]:
 
 def _words(calls: list[Any], results: list[Any]) -> list[Any]:
     """What results without a call say; of several for one call, all but the first."""
-    open_ids = [call.get("id") for call in calls]
+    unanswered = Counter(str(call.get("id")) for call in calls)
     words: list[Any] = []
     for result in results:
-        identity = result.get("tool_use_id")
-        if identity in open_ids:
-            open_ids.remove(identity)
+        identity = str(result.get("tool_use_id"))
+        if unanswered[identity] > 0:
+            unanswered[identity] -= 1
         elif is_array(result.get("content")):
             words += result["content"]
     return words
@@ -146,15 +183,28 @@ def join_blocks(blocks: Any, *kinds: Any) -> Any:
     if not is_array(blocks) or len(blocks) < 2:
         return blocks
     joined: list[Any] = []
+    texts: list[str] = []  # of the block that is being joined, a copy; empty where there is none
     for block in blocks:
         last: Any = joined[-1] if joined else None
         kind = _type(block)
-        if kind in kinds and _type(last) == kind and "signature" not in last:
-            text = f"{last.get('text') or ''}{block.get('text') or ''}"
-            joined[-1] = {**last, **block, "text": text}
-        else:
+        if kind not in kinds or _type(last) != kind or "signature" in last:
+            _close(joined, texts)
             joined.append(block)
+            continue
+        if not texts:
+            last = joined[-1] = dict(last)
+            texts.append(str(last.get("text") or ""))
+        last.update(block)
+        texts.append(str(block.get("text") or ""))
+    _close(joined, texts)
     return joined
+
+
+def _close(joined: list[Any], texts: list[str]) -> None:
+    """The last block says all of the texts."""
+    if texts:
+        joined[-1]["text"] = "".join(texts)
+        texts.clear()
 
 
 def fit_name(name: Any, pattern: Any) -> Any:

@@ -24,7 +24,7 @@ class TableCounter:
         self._decode = format.functions["count.decode"]
 
     def request(self, body: bytes, model: str) -> Outbound:
-        asked = run(self._encode, orjson.loads(body), {"dropped": [], "model": model})
+        asked = run(self._encode, orjson.loads(body), {"dropped": {}, "model": model})
         return Outbound(
             path=self._path.replace("{model}", quote(model, safe="/:@")),
             headers=self._headers,
@@ -33,7 +33,7 @@ class TableCounter:
 
     def reply(self, body: bytes) -> int:
         try:
-            found = run_object(self._decode, orjson.loads(body), {"dropped": []})
+            found = run_object(self._decode, orjson.loads(body), {"dropped": {}})
         except (orjson.JSONDecodeError, TranslationError) as error:
             raise UpstreamCutError("the provider's count cannot be read") from error
         tokens = found.get("tokens")

@@ -28,7 +28,7 @@ class TableEmbedder:
         self._decode = format.functions["embedding.decode"]
 
     def request(self, text: str, model: str) -> Outbound:
-        body = run(self._encode, {"model": model, "input": text}, {"dropped": []})
+        body = run(self._encode, {"model": model, "input": text}, {"dropped": {}})
         return Outbound(
             path=self._path.replace("{model}", quote(model, safe="/:@")),
             headers=self._headers,
@@ -37,7 +37,7 @@ class TableEmbedder:
 
     def reply(self, body: bytes) -> Embedded:
         try:
-            found = run_object(self._decode, orjson.loads(body), {"dropped": []})
+            found = run_object(self._decode, orjson.loads(body), {"dropped": {}})
         except (orjson.JSONDecodeError, TranslationError) as error:
             raise UpstreamCutError("the embedding model's answer cannot be read") from error
         vector = found.get("vector")

@@ -46,7 +46,7 @@ def context(target: Destination, request: dict[str, Any]) -> Context:
         "now_s": target.now_s,
         "seed": target.seed,
         "request": request,
-        "dropped": [],
+        "dropped": {},
     }
 
 
@@ -193,7 +193,7 @@ class FormatPair:
     def _retold(self, request: dict[str, Any], target: Destination) -> Context:
         """Raises TranslationError where an answer in the other delivery would lose something."""
         ctx = context(target, request)
-        ctx["hub"] = asked = self._hub({**ctx, "dropped": []}, target)
+        ctx["hub"] = asked = self._hub({**ctx, "dropped": {}}, target)
         if any(asked.get("sampling", {}).get(name) not in plain for name, plain in _PLAIN.items()):
             raise TranslationError("this answer can only be given as it came")
         return ctx
@@ -203,7 +203,7 @@ class FormatPair:
         said: Any = None
         try:
             node = orjson.loads(body)
-            said = run(upstream.functions["errors.decode"], node, {"dropped": []})
+            said = run(upstream.functions["errors.decode"], node, {"dropped": {}})
         except (orjson.JSONDecodeError, TranslationError):
             pass
         if not is_object(said):
@@ -220,7 +220,7 @@ class FormatPair:
         """The words of an error where an answer should be, under a status that tells of none."""
         functions = self._upstream.functions
         try:
-            said = run_object(functions["errors.decode"], answer, {"dropped": []})
+            said = run_object(functions["errors.decode"], answer, {"dropped": {}})
         except TranslationError:
             return False
         if not any(type(said.get(name)) is str for name in ("message", "code", "type")):
@@ -277,7 +277,7 @@ class FormatPair:
 
     def _add_hub(self, ctx: Context, target: Destination) -> None:
         if self._upstream.answers_need_hub or self._client.answers_need_hub:
-            ctx["decode_hub"] = lambda: self._hub({**ctx, "dropped": []}, target)
+            ctx["decode_hub"] = lambda: self._hub({**ctx, "dropped": {}}, target)
 
     def _hub(self, ctx: Context, target: Destination) -> dict[str, Any]:
         """The client's body in the hub, with all that the target changes."""

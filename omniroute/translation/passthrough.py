@@ -89,7 +89,7 @@ class PassedStream:
         return self._encoder.comment()
 
     def estimate(self) -> int:
-        ctx: Context = {**self._ctx, "dropped": []}
+        ctx: Context = {**self._ctx, "dropped": {}}
         rows: list[Any] = []
         for data in self._first:
             try:

@@ -30,7 +30,7 @@ def _question(format: Format, body: dict[str, Any]) -> Question | None:
     conversation = format.conversation
     if conversation is None:
         return None
-    hub = run_object(format.functions["request.said"], body, {"dropped": [], "request": body})
+    hub = run_object(format.functions["request.said"], body, {"dropped": {}, "request": body})
     messages = hub.get("messages")
     if not is_array(messages) or not messages:
         return None

@@ -177,7 +177,7 @@ class ClientSide:
 
     def answer(self, name: str, node: Mapping[str, Any], *, now_s: float = 0) -> Any:
         convert = self._format.functions[f"client.answers.{name}"]
-        return run(convert, node, {"dropped": [], "now_s": now_s})
+        return run(convert, node, {"dropped": {}, "now_s": now_s})
 
     def counted(self, raw: bytes) -> bytes:
         convert = self._format.functions.get("client.count.of")
@@ -187,12 +187,12 @@ class ClientSide:
             body = orjson.loads(raw)
         except orjson.JSONDecodeError:
             return raw  # whoever reads it says so
-        request = run(convert, body, {"dropped": []})
+        request = run(convert, body, {"dropped": {}})
         return raw if request is body else orjson.dumps(request)
 
     def check_counted(self, body: dict[str, Any]) -> None:
         decode = self._format.functions["request.decode"]
-        request = run_object(decode, body, {"dropped": [], "request": body})
+        request = run_object(decode, body, {"dropped": {}, "request": body})
         needs = self._needs
         if needs is not None and not body.get(needs):
             raise TranslationError(f"{needs} is required", param=needs)
@@ -201,7 +201,7 @@ class ClientSide:
 
     def details_of(self, body: dict[str, Any]) -> str | None:
         convert = self._format.functions.get("client.details.of")
-        model = body.get("model") if convert is None else run(convert, body, {"dropped": []})
+        model = body.get("model") if convert is None else run(convert, body, {"dropped": {}})
         return model if type(model) is str else None
 
     def progress(self, counts: Mapping[str, int]) -> bytes:
@@ -209,7 +209,7 @@ class ClientSide:
         return self._progress_head + orjson.dumps(data) + b"\n\n"
 
     def facts(self, body: dict[str, Any]) -> Facts:
-        found: Any = run(self._format.functions["facts"], body, {"dropped": []}) or {}
+        found: Any = run(self._format.functions["facts"], body, {"dropped": {}}) or {}
         facts = found
         for name, (wanted, types) in _FACT_TYPES.items():
             value = facts.get(name)
@@ -238,7 +238,7 @@ class ClientSide:
 
     def error(self, failure: Failure, request_id: str) -> bytes:
         node = {**error_node(failure, request_id), "status": self.status(failure)}
-        return orjson.dumps(self._format.functions["errors.encode"](node, {"dropped": []}))
+        return orjson.dumps(self._format.functions["errors.encode"](node, {"dropped": {}}))
 
     def stream_content_type(self, framing: str | None = None) -> str:
         return self._format.framing_for(framing).content_type

@@ -29,9 +29,8 @@ def refuse(field: str, message: str) -> TranslationError:
 
 def drop(ctx: Context, name: str) -> None:
     """Note that something was left out, once."""
-    dropped: list[str] = ctx["dropped"]
-    if name not in dropped:
-        dropped.append(name)
+    dropped: dict[str, None] = ctx["dropped"]
+    dropped[name] = None
 
 
 def has(ctx: Context, capability: str) -> bool:
@@ -92,14 +91,19 @@ def spread(target: dict[str, Any], value: Any) -> None:
 def merge_neighbours(items: list[Any], field: str) -> list[Any]:
     """Join neighbours that differ in nothing but their lists, which are put one after another."""
     merged: list[Any] = []
+    ours = False  # the last one is a copy, which may grow
     for item in items:
-        if merged and _alike(merged[-1], item, field):
-            last = merged[-1] = dict(merged[-1])
-            for key, value in item.items():
-                if is_array(value):
-                    last[key] = [*last.get(key, ()), *value]
-        else:
+        if not merged or not _alike(merged[-1], item, field):
             merged.append(item)
+            ours = False
+            continue
+        if not ours:
+            merged[-1] = {k: list(v) if is_array(v) else v for k, v in merged[-1].items()}
+            ours = True
+        last = merged[-1]
+        for key, value in item.items():
+            if is_array(value):
+                last.setdefault(key, []).extend(value)
     return merged
 
 

@@ -29,6 +29,10 @@ _SCHEMAS: Final = frozenset(
     }
 )
 _MAX_DEPTH: Final = 40  # of a lowered schema; what refers to itself ends there at the latest
+_MAX_GROWTH: Final = 8
+_SPARE: Final = 1000
+"""Written-out references may make a schema that many times as large, and so much larger: a few that
+name each other twice would grow beyond all bounds."""
 
 
 def _is_object_schema(schema: dict[str, Any]) -> bool:
@@ -136,12 +140,28 @@ def plain_schema(schema: Any) -> Any:
 def schema_subset(schema: Any) -> Any:
     """A JSON Schema in the smaller language of OpenAPI 3.0, for models that know no other.
 
-    References are written out, one that leads into itself as any object; alternatives become
-    `anyOf`, a constant an `enum`, a list of types `nullable`. What is left over is left out.
+    References are written out, one that leads into itself as any object, and so are those that
+    would make the schema many times as large; alternatives become `anyOf`, a constant an `enum`, a
+    list of types `nullable`. What is left over is left out.
     """
     if not is_object(schema):
         return schema
-    return _lowered(schema, _definitions(schema), ())
+    return _Lowering(schema).lowered(schema, ())
+
+
+def _size(schema: Any) -> int:
+    """Members and items, in all depths."""
+    size = 0
+    waiting: list[Any] = [schema]
+    while waiting:
+        node = waiting.pop()
+        if is_object(node):
+            size += len(node)
+            waiting.extend(node.values())
+        elif is_array(node):
+            size += len(node)
+            waiting.extend(node)
+    return size
 
 
 def _definitions(schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -153,54 +173,72 @@ def _definitions(schema: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _lowered(schema: Any, known: Mapping[str, Any], within: tuple[str, ...]) -> dict[str, Any]:
-    if not is_object(schema) or len(within) > _MAX_DEPTH:
-        return {"type": "OBJECT"} if schema is not True else {"type": "STRING"}
-    reference = schema.get("$ref")
-    if type(reference) is str:
-        if reference in within or reference not in known:
-            return {"type": "OBJECT"}
-        rest = {key: value for key, value in schema.items() if key != "$ref"}
-        return _lowered({**known[reference], **rest}, known, (*within, reference))
-    merged = _merged(schema, known)
-    low = {key: value for key, value in merged.items() if key in _KEPT}
-    below = (*within, "")
-    _lower_type(merged, low)
-    if "const" in merged:
-        merged["enum"] = [merged["const"]]
-    if is_array(merged.get("enum")):
-        low["enum"] = [one if type(one) is str else str(one) for one in merged["enum"]]
-        low["type"] = "STRING"
-    alternatives = merged.get("anyOf") or merged.get("oneOf")
-    if is_array(alternatives):
-        _lower_alternatives([_lowered(one, known, below) for one in alternatives], low)
-    if is_object(merged.get("properties")):
-        properties = merged["properties"]
-        low["type"] = "OBJECT"
-        low["properties"] = {own: _lowered(one, known, below) for own, one in properties.items()}
-    if low.get("type") == "ARRAY":
-        low["items"] = _lowered(merged.get("items", True), known, below)
-    for key, bound in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
-        if type(merged.get(key)) in (int, float):
-            low.setdefault(bound, merged[key])
-    return low
+class _Lowering:
+    """One schema on its way, and how much may still be written."""
 
+    def __init__(self, schema: dict[str, Any]) -> None:
+        self._known = _definitions(schema)
+        self._left = _MAX_GROWTH * _size(schema) + _SPARE
 
-def _merged(schema: dict[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema with its `allOf` put into one."""
-    merged = dict(schema)
-    parts = merged.pop("allOf", None)
-    for part in parts if is_array(parts) else ():
-        own: Any = known.get(str(part.get("$ref")), part) if is_object(part) else {}
-        for key, value in (own if is_object(own) else {}).items():
-            old = merged.get(key)
-            if is_object(old) and is_object(value):
-                merged[key] = {**value, **old}
-            elif is_array(old) and is_array(value):
-                merged[key] = [*old, *value]
-            else:
-                merged.setdefault(key, value)
-    return merged
+    def lowered(self, schema: Any, within: tuple[str, ...]) -> dict[str, Any]:
+        if not is_object(schema) or len(within) > _MAX_DEPTH or self._left <= 0:
+            return {"type": "OBJECT"} if schema is not True else {"type": "STRING"}
+        self._left -= 1 + len(schema)
+        reference = schema.get("$ref")
+        if type(reference) is str:
+            target = self._known.get(reference)
+            if reference in within or not is_object(target):
+                return {"type": "OBJECT"}
+            rest = {key: value for key, value in schema.items() if key != "$ref"}
+            return self.lowered({**target, **rest}, (*within, reference))
+        merged = self._merged(schema)
+        low = {key: value for key, value in merged.items() if key in _KEPT}
+        below = (*within, "")
+        _lower_type(merged, low)
+        if "const" in merged:
+            merged["enum"] = [merged["const"]]
+        if is_array(merged.get("enum")):
+            self._left -= len(merged["enum"])
+            low["enum"] = [one if type(one) is str else str(one) for one in merged["enum"]]
+            low["type"] = "STRING"
+        alternatives = merged.get("anyOf") or merged.get("oneOf")
+        if is_array(alternatives):
+            _lower_alternatives([self.lowered(one, below) for one in alternatives], low)
+        if is_object(merged.get("properties")):
+            properties = merged["properties"]
+            low["type"] = "OBJECT"
+            low["properties"] = {own: self.lowered(one, below) for own, one in properties.items()}
+        if low.get("type") == "ARRAY":
+            low["items"] = self.lowered(merged.get("items", True), below)
+        for key, bound in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
+            if type(merged.get(key)) in (int, float):
+                low.setdefault(bound, merged[key])
+        return low
+
+    def _merged(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """The schema with its `allOf` put into one."""
+        merged = dict(schema)
+        parts = merged.pop("allOf", None)
+        ours: set[str] = set()  # the members that are copies, and may grow
+        for part in parts if is_array(parts) else ():
+            own: Any = self._known.get(str(part.get("$ref")), part) if is_object(part) else {}
+            for key, value in (own if is_object(own) else {}).items():
+                old = merged.get(key)
+                self._left -= 1 + (len(value) if is_object(value) or is_array(value) else 0)
+                if is_object(old) and is_object(value):
+                    grown = old if key in ours else dict(old)
+                    merged[key] = grown
+                    ours.add(key)
+                    for name, one in value.items():
+                        grown.setdefault(name, one)
+                elif is_array(old) and is_array(value):
+                    if key not in ours:
+                        merged[key] = old = list(old)
+                        ours.add(key)
+                    old.extend(value)
+                else:
+                    merged.setdefault(key, value)
+        return merged
 
 
 def _lower_type(schema: dict[str, Any], low: dict[str, Any]) -> None:

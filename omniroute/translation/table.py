@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
 from msgspec import Struct
 
+from omniroute.base.similar import similar_names
 from omniroute.config.diagnostics import Diagnostic, error, sort_diagnostics
 from omniroute.config.model import Mark
 from omniroute.config.yamltree import Map, key_mark, parse_yaml, to_plain, value_mark
@@ -186,6 +186,6 @@ def _shape_problems(table: Table) -> list[Problem]:
 
 
 def _unknown(path: tuple[str, ...], key: str, known: frozenset[str]) -> Problem:
-    close = difflib.get_close_matches(key, known, 1)
+    close = similar_names(key, known)
     hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(sorted(known))}"
     return Problem(path=path, message=f"unknown key {key}", hint=hint)

@@ -7,12 +7,12 @@ generated code, and its key is left out; `null` written in a table is a null in 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, cast
 
 from msgspec import Struct
 
+from omniroute.base.similar import similar_names
 from omniroute.errors import ExpressionError
 from omniroute.expr.compile import Emitter, Node, parse_expression
 from omniroute.expr.fields import read_paths
@@ -167,7 +167,7 @@ class TemplateCompiler:
 
     def _unknown_directive(self, key: str, path: Path) -> str:
         known = [*_COMPANIONS, *(name for names in _COMPANIONS.values() for name in names)]
-        close = difflib.get_close_matches(key, known, 1)
+        close = similar_names(key, known)
         hint = f"did you mean {close[0]}?" if close else None
         return self._problem((*path, key), f"{key} is no directive here", hint=hint)
 
@@ -327,7 +327,7 @@ class TemplateCompiler:
     def _do_use(self, members: dict[str, Any], at: str, path: Path) -> str:
         name = members["$use"]
         if not isinstance(name, str) or name not in self._mappings:
-            close = difflib.get_close_matches(str(name), self._mappings, 1)
+            close = similar_names(str(name), self._mappings)
             hint = f"did you mean {close[0]}?" if close else "declare it under mappings"
             return self._problem((*path, "$use"), f"there is no mapping {name}", hint=hint)
         if "$with" in members:
@@ -401,7 +401,7 @@ class TemplateCompiler:
     def _var(self, emitter: Emitter, arguments: list[Node], at: str) -> str:
         name = self._text_argument(arguments, "var")
         if name not in self._names:
-            close = difflib.get_close_matches(name, self._names, 1)
+            close = similar_names(name, self._names)
             hint = f"; did you mean {close[0]!r}?" if close else ""
             raise ExpressionError(f"var() knows no {name!r}{hint}")
         self.used_vars[self._current].add(name)
