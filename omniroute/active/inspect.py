@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from omniroute.active.tables import read_tables, user_folder
-from omniroute.catalog.presets import load_presets
+from omniroute.catalog.presets import is_priced, load_presets
 from omniroute.config.check import Checked, check
 from omniroute.config.diagnostics import Diagnostic
 from omniroute.config.loader import Reader
@@ -42,6 +42,7 @@ def inspect(
         reader=reader,
         presets=load_presets(),
         formats=None if formats is None else formats.names(),
+        priced=is_priced,
         now=datetime.now(UTC),
     )
     if problems:

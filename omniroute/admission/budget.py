@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -13,7 +13,7 @@ from omniroute.admission.values import Caller, Refuse
 from omniroute.config.model import Budget, Mark
 from omniroute.config.names import compile_globs
 from omniroute.errors import RequestError
-from omniroute.state.store import BudgetTake, Shortage, Spent
+from omniroute.state.store import BudgetTake, Spent
 
 _KEEP_S = 7 * 86400.0  # a finished period's counter stays readable for a week
 
@@ -63,6 +63,15 @@ class BudgetEvent(Struct, frozen=True, kw_only=True):
     limit_nanousd: int
 
 
+class Unpriced(Struct, frozen=True, kw_only=True):
+    """A budget that would have to count a model of which nobody knows what it costs."""
+
+    budget: str
+    provider: str
+    model: str
+    """Without the provider."""
+
+
 class Meter:
     """One budget with its current period remembered, since finding it costs a time zone look-up."""
 
@@ -88,7 +97,13 @@ class Meter:
         self._enter(now, now.timestamp())
         return self._expires_at_s
 
-    def take(self, cost_nanousd: int, now: datetime, now_s: float, *, lifted: bool) -> BudgetTake:
+    def holds(self, lifted: Collection[str]) -> bool:
+        """Whether it can refuse, for a request that the `lifted` budgets have degraded."""
+        return self.budget.action != "warn" and self.budget.id not in lifted
+
+    def take(
+        self, cost_nanousd: int, now: datetime, now_s: float, lifted: Collection[str]
+    ) -> BudgetTake:
         """`now_s` is `now` again, as the caller needs it for all its meters."""
         self._enter(now, now_s)
         budget = self.budget
@@ -97,7 +112,7 @@ class Meter:
             owner=budget.id,
             limit_nanousd=budget.limit_nanousd,
             cost_nanousd=cost_nanousd,
-            enforce=budget.action != "warn" and not lifted,
+            enforce=self.holds(lifted),
             expires_at_s=self._expires_at_s,
         )
 
@@ -223,8 +238,9 @@ def events_of(book: BudgetBook, spent: Iterable[Spent]) -> tuple[BudgetEvent, ..
     return tuple(events)
 
 
-def refuse_budget(meter: Meter, shortage: Shortage, now: datetime) -> Refuse:
-    """A 402 that names the budget, what is used and when its next period begins."""
+def refuse_budget(meter: Meter, take: BudgetTake, used_nanousd: int, now: datetime) -> Refuse:
+    """A 402 that names the budget, what is used, what the request would have reserved, and when the
+    next period begins."""
     budget = meter.budget
     period = meter.period(now)
     wait = None if budget.period == "total" else max(0.0, period.end_s - now.timestamp())
@@ -233,11 +249,28 @@ def refuse_budget(meter: Meter, shortage: Shortage, now: datetime) -> Refuse:
         error=RequestError(
             "budget",
             f"budget {budget.id!r} ({budget.period}) has {_usd(budget.limit_nanousd)}, "
-            f"{_usd(shortage.used)} is spent or reserved{again}",
+            f"{_usd(used_nanousd)} is spent or reserved, "
+            f"and this request would have reserved {_usd(take.cost_nanousd)}{again}",
             code="budget_exceeded",
             retry_after_s=None if wait is None else float(int(wait) + 1),
         ),
         decided_by=f"budget:{budget.id}",
+        mark=meter.mark,
+    )
+
+
+def refuse_unpriced(meter: Meter, lack: Unpriced) -> Refuse:
+    """A 402 that says how to declare a price."""
+    return Refuse(
+        error=RequestError(
+            "budget",
+            f"budget {meter.budget.id!r} cannot count {lack.provider}/{lack.model}, which has no "
+            f"price; declare one at providers.{lack.provider}.models, such as "
+            f"{lack.model}: {{price: {{input: 0.5, output: 1.5}}}} in US dollars per million "
+            "tokens (0 says that it is free), or let it pass with `unpriced: allow` in the budget",
+            code="model_unpriced",
+        ),
+        decided_by=f"budget:{meter.budget.id}",
         mark=meter.mark,
     )
 

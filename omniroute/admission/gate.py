@@ -3,6 +3,7 @@
     identify      address rules, then the key             before the body is read
     decide        role, policies                          when the model's name is resolved
     reservation         windows, slots and the caller's budgets when the targets are planned
+    unpriced            the budget that a target without a price would escape
     target_reservation  the budgets of one target               before it is asked
     (store.take)  all of it at once, or a Shortage
     after_shortage  the refusal, or the way a degraded budget leaves open
@@ -21,7 +22,13 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from omniroute.admission.budget import BudgetBook, Meter, refuse_budget
+from omniroute.admission.budget import (
+    BudgetBook,
+    Meter,
+    Unpriced,
+    refuse_budget,
+    refuse_unpriced,
+)
 from omniroute.admission.forwarded import compile_trusted
 from omniroute.admission.ipfilter import IpRules, NetworkMap
 from omniroute.admission.keys import KeyIndex, authorize, compile_keys
@@ -134,7 +141,7 @@ def reservation(
     """What the request needs wherever it goes, to be taken in one step.
 
     `output_tokens` is the client's own bound; `cost_nanousd` the estimate at that target's price, 0
-    where no price is known: what cannot be priced cannot be held by a budget, which lint warns of.
+    where no price is known: `unpriced` judges that when it is the target's turn.
     """
     output = DEFAULT_OUTPUT_TOKENS if output_tokens is None else output_tokens
     book = plan.book
@@ -152,12 +159,16 @@ def _budget_takes(
     meters: list[Meter], admit: Admit, cost_nanousd: int, now: datetime
 ) -> tuple[BudgetTake, ...]:
     now_s = now.timestamp()
-    return tuple(
-        [
-            meter.take(cost_nanousd, now, now_s, lifted=meter.budget.id in admit.lifted)
-            for meter in meters
-        ]
-    )
+    return tuple([meter.take(cost_nanousd, now, now_s, admit.lifted) for meter in meters])
+
+
+def unpriced(plan: AdmissionPlan, admit: Admit, *, provider: str, model: str) -> Unpriced | None:
+    """The first budget that does not let a target pass whose cost nobody can tell."""
+    book = plan.book
+    for meter in (*book.of_caller(admit.caller), *book.of_target(provider, model)):
+        if meter.budget.unpriced == "refuse" and meter.holds(admit.lifted):
+            return Unpriced(budget=meter.budget.id, provider=provider, model=model)
+    return None
 
 
 def target_reservation(
@@ -180,38 +191,43 @@ def target_reservation(
 
 
 def after_shortage(
-    plan: AdmissionPlan, admit: Admit, shortage: Shortage, now: datetime
+    plan: AdmissionPlan, admit: Admit, shortage: Shortage | Unpriced, now: datetime
 ) -> Decision:
     """The refusal; or, for a budget that degrades, the request to plan and reserve again."""
+    if isinstance(shortage, Unpriced):
+        meter = plan.book.meters[shortage.budget]
+        why = f"cannot count {shortage.provider}/{shortage.model}"
+        return _degraded(meter, admit, why) or refuse_unpriced(meter, shortage)
     take = shortage.take
     if not isinstance(take, BudgetTake):
         rule = next((rule for rule in admit.limits if rule.owner == take.owner), None)
         return refuse_limit(shortage, rule.mark if rule is not None else None)
     meter = plan.book.meters[take.owner]
-    budget = meter.budget
     if shortage.away:
         return Refuse(
             error=RequestError(
                 "unavailable",
-                f"budget {budget.id!r} cannot be checked now: the shared store is away",
+                f"budget {meter.budget.id!r} cannot be checked now: the shared store is away",
                 code="state_unavailable",
                 retry_after_s=1.0,
             ),
-            decided_by=f"budget:{budget.id}",
+            decided_by=f"budget:{meter.budget.id}",
             mark=meter.mark,
         )
-    if budget.action == "degrade" and budget.degrade_to is not None:
-        return replace(
-            admit,
-            model=budget.degrade_to,
-            routed_by=f"budget:{budget.id}",
-            lifted=admit.lifted | {budget.id},
-            warnings=(
-                *admit.warnings,
-                Warned(
-                    f"budget:{budget.id}",
-                    f"budget {budget.id!r} is used up; answered by {budget.degrade_to}",
-                ),
-            ),
-        )
-    return refuse_budget(meter, shortage, now)
+    return _degraded(meter, admit, "is used up") or refuse_budget(meter, take, shortage.used, now)
+
+
+def _degraded(meter: Meter, admit: Admit, why: str) -> Admit | None:
+    """The request on its way to where the budget sends it; None where it sends it nowhere."""
+    budget = meter.budget
+    if budget.action != "degrade" or budget.degrade_to is None:
+        return None
+    source = f"budget:{budget.id}"
+    told = Warned(source, f"budget {budget.id!r} {why}; answered by {budget.degrade_to}")
+    return replace(
+        admit,
+        model=budget.degrade_to,
+        routed_by=source,
+        lifted=admit.lifted | {budget.id},
+        warnings=(*admit.warnings, told),
+    )

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from omniroute.admission.gate import reservation, target_reservation
+from omniroute.admission.gate import reservation, target_reservation, unpriced
 from omniroute.admission.values import Admit
 from omniroute.answers.semantic import SemanticIndex
 from omniroute.catalog.tokens import estimate_tokens
@@ -104,7 +104,7 @@ class Embedding:
         raise NoVectorError(failure)
 
     async def _within_budget(self, candidate: Candidate, text: str, ends_s: float) -> bytes | None:
-        """None where a budget has no room; the request itself will hear of that."""
+        """None where a budget has no room, or cannot count it; the request itself hears of that."""
         services, clock = self._services, self._services.clock
         estimate = cost_of(
             candidate, Usage(input_uncached=estimate_tokens(text), output=0), clock.now()
@@ -112,14 +112,18 @@ class Embedding:
         cost_nanousd = 0 if estimate is None else estimate[0]
         now = clock.now()
         admission, caller = self._snapshot.admission, self._admit
+        provider = candidate.provider.id
+        model = candidate.model.removeprefix(f"{provider}/")
+        if estimate is None and unpriced(admission, caller, provider=provider, model=model):
+            return None
         wanted = reservation(
             admission, caller, input_tokens=0, output_tokens=0, cost_nanousd=cost_nanousd, now=now
         )
         own = target_reservation(
             admission,
             caller,
-            provider=candidate.provider.id,
-            model=candidate.model.removeprefix(f"{candidate.provider.id}/"),
+            provider=provider,
+            model=model,
             cost_nanousd=cost_nanousd,
             now=now,
         )

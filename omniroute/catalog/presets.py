@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from functools import cache
 from importlib.resources import files
 from typing import Final
@@ -11,13 +12,14 @@ import msgspec
 from msgspec import Struct
 
 from omniroute.catalog.models import ModelFacts, facts_for
-from omniroute.catalog.pricing import provider_at
+from omniroute.catalog.pricing import PriceCard, has_price, has_prices, price_for, provider_at
 from omniroute.config.model import Model, ModelKind, Price, Provider
 from omniroute.config.preset import Preset
 
 _FREE: Final = Price(
     input_nanousd=0, output_nanousd=0, cached_input_nanousd=0, cache_write_nanousd=0
 )
+_FREE_CARD: Final = PriceCard(base=_FREE, source="preset")
 
 
 class _Entry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -41,6 +43,35 @@ def catalog_name(provider: Provider) -> str | None:
     if entry is not None:
         return entry.catalog or provider.preset
     return provider_at(provider.base_url)
+
+
+def card_of(
+    provider: Provider, model: str, *, at: datetime, declared: Price | None
+) -> PriceCard | None:
+    """What a model of a configured provider costs at that instant; None when nobody knows.
+
+    `model` is the id that the provider knows. A declared price wins; at a provider whose preset is
+    free, everything else costs nothing.
+    """
+    if declared is None and _is_free(provider):
+        return _FREE_CARD
+    return price_for(catalog_name(provider), model, at=at, declared=declared)
+
+
+def is_priced(provider: Provider, model: Model | None) -> bool:
+    """Whether a declared model has a price; for None, whether one that the file does not declare
+    can have one."""
+    if _is_free(provider):
+        return True
+    name = catalog_name(provider)
+    if model is None:
+        return name is not None and has_prices(name)
+    return model.price is not None or has_price(name, model.upstream_id or model.id)
+
+
+def _is_free(provider: Provider) -> bool:
+    entry = _entries().get(provider.preset or "")
+    return entry is not None and entry.free
 
 
 @cache

@@ -51,6 +51,16 @@ def declared_price(price: Price) -> PriceCard:
     return PriceCard(base=price, source="config")
 
 
+def has_price(provider: str | None, model: str) -> bool:
+    """Whether the catalog has ever known a price of that model; names as for `price_for`."""
+    return provider is not None and bool(_rows(provider, model.lower()))
+
+
+def has_prices(provider: str) -> bool:
+    """Whether the catalog knows prices of that provider at all."""
+    return provider in _load().providers
+
+
 def price_for(
     provider: str | None, model: str, *, at: datetime, declared: Price | None = None
 ) -> PriceCard | None:

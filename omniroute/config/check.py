@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from omniroute.base.secret import Redactor
 from omniroute.config.build import build_config
 from omniroute.config.diagnostics import Diagnostic, has_errors, sort_diagnostics
-from omniroute.config.lint.facts import LintFacts
+from omniroute.config.lint.facts import LintFacts, Priced, priced_in_file
 from omniroute.config.lint.run import run_rules
 from omniroute.config.lint.secrets import literal_secrets, mask_recognised
 from omniroute.config.loader import Reader, load_tree
@@ -51,12 +51,13 @@ def check(
     reader: Reader,
     presets: Mapping[str, Preset],
     formats: Collection[str] | None = None,
+    priced: Priced = priced_in_file,
     now: datetime,
 ) -> Checked:
     """Check `files`, laid over each other in order, with everything that they include.
 
-    `formats` are the translation tables' names, None to leave formats unchecked; `now` decides
-    which keys have expired.
+    `formats` are the translation tables' names, None to leave formats unchecked; `priced` may
+    know more prices than the file gives; `now` decides which keys have expired.
     """
     loaded = load_tree(files, reader)
     found = list(loaded.diagnostics)
@@ -83,6 +84,7 @@ def check(
             complete=loaded.complete,
             presets=presets,
             formats=formats,
+            priced=priced,
             now=now,
             exists=reader.exists,
         )

@@ -326,6 +326,8 @@ class Budget(Struct, frozen=True, kw_only=True, rename=name_in_file):
     warn_at: tuple[Share, ...] = ()
     action: Literal["reject", "degrade", "warn"] = "reject"
     degrade_to: str | None = None
+    unpriced: Literal["refuse", "allow"] = "refuse"
+    """What has no price, unless the action is `warn`."""
     webhook: Webhook | None = None
 
 

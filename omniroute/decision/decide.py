@@ -3,8 +3,8 @@
     identify     who this is                                         (Caller or Refuse)
     admit        what the name stands for, and the policies          (Admitted or Refuse)
     route        the order of candidates, and what must be reserved  (Routed or Refuse)
-    target       what one candidate's own budgets need on top
-    degraded     what follows from a target's budget that has no room
+    target       what one candidate's own budgets need on top, or which cannot count it
+    degraded     what follows from that, or from a target's budget that has no room
 
 `route` is a generator: it yields what it wants to reserve and is sent the answer, a Shortage or
 None. The server answers from its store, `offline` from a picture of what was spent; the order of
@@ -17,12 +17,14 @@ from collections.abc import Generator, Mapping
 from datetime import datetime
 from typing import Final
 
+from omniroute.admission.budget import Unpriced
 from omniroute.admission.gate import (
     DEFAULT_OUTPUT_TOKENS,
     after_shortage,
     decide,
     reservation,
     target_reservation,
+    unpriced,
 )
 from omniroute.admission.policy import context_of
 from omniroute.admission.values import Admit, Refuse, RequestFacts
@@ -100,34 +102,48 @@ def route(
     raise RequestError("budget", "every budget's way out leads to another used-up budget")
 
 
-def target(world: World, routed: Routed, candidate: Candidate, now: datetime) -> Reservation:
-    """What the budgets of the candidate's provider and model need."""
+def target(
+    world: World, routed: Routed, candidate: Candidate, now: datetime
+) -> Reservation | Unpriced:
+    """What the budgets of the candidate's provider and model need; the budget that would have to
+    count it and cannot, where nobody knows what it costs."""
     if not world.admission.book:
         return NOTHING
+    provider = candidate.provider.id
+    model = candidate.model.removeprefix(f"{provider}/")
+    cost_nanousd = estimate(routed.admitted, candidate, now)
+    if cost_nanousd is None:
+        lack = unpriced(world.admission, routed.admit, provider=provider, model=model)
+        if lack is not None:
+            return lack
     return target_reservation(
         world.admission,
         routed.admit,
-        provider=candidate.provider.id,
-        model=candidate.model.removeprefix(f"{candidate.provider.id}/"),
-        cost_nanousd=estimate(routed.admitted, candidate, now),
+        provider=provider,
+        model=model,
+        cost_nanousd=cost_nanousd or 0,
         now=now,
     )
 
 
-def degraded(world: World, routed: Routed, shortage: Shortage, now: datetime) -> Admit | Refuse:
+def degraded(
+    world: World, routed: Routed, shortage: Shortage | Unpriced, now: datetime
+) -> Admit | Refuse:
     """A target's budget has no room: where it sends the request instead, or its refusal."""
     return after_shortage(world.admission, routed.admit, shortage, now)
 
 
-def estimate(admitted: Admitted, candidate: Candidate, now: datetime) -> int:
-    """What an answer of the candidate may cost in nano-dollars; 0 where no price is known."""
+def estimate(admitted: Admitted, candidate: Candidate, now: datetime) -> int | None:
+    """What an answer of the candidate may cost in nano-dollars; None where no price is known."""
     facts = admitted.facts
     usage = Usage(input_uncached=facts.input_tokens_estimate, output=_output_tokens(facts))
     cost = cost_of(candidate, usage, now)
-    return 0 if cost is None else cost[0]
+    return None if cost is None else cost[0]
 
 
 def _output_tokens(facts: RequestFacts) -> int:
+    if facts.kind == "embedding":
+        return 0
     bound = facts.max_output_tokens
     return DEFAULT_OUTPUT_TOKENS if bound is None else bound
 
@@ -212,7 +228,7 @@ def _reservation(
     facts = admitted.facts
     cost_nanousd = 0
     if book:
-        cost_nanousd = max((estimate(admitted, one, now) for one in planned), default=0)
+        cost_nanousd = max((estimate(admitted, one, now) or 0 for one in planned), default=0)
     return reservation(
         world.admission,
         admit,

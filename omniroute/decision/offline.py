@@ -10,16 +10,19 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from omniroute.admission.budget import Unpriced
 from omniroute.admission.values import Admit, Refuse
 from omniroute.decision.decide import Reserving, admit, degraded, route, target
 from omniroute.decision.values import Admitted, Inquiry, Routed, World
 from omniroute.errors import RequestError
 from omniroute.routing.attempts import Attempts, GiveUp, Try, Wait
 from omniroute.routing.live import LiveState
+from omniroute.routing.plan import Excluded, Plan, describe
+from omniroute.routing.retry import refusal_of
 from omniroute.routing.values import Candidate
 from omniroute.state.store import Reservation, Shortage, exceeds
-from omniroute.translation.values import Failure
 
 _FOREVER_S = 1e9
 
@@ -32,7 +35,8 @@ class Outcome(Struct, frozen=True, kw_only=True):
     admitted: Admitted | None = None
     routed: Routed | None = None
     candidates: tuple[Candidate, ...] = ()
-    """In the order in which they would be asked; those whose budget is used up are left out."""
+    """In the order in which they would be asked. Those that a budget does not let through are left
+    out here, and stand among what `routed` excludes."""
     budgets: frozenset[str] = frozenset()
     """Ids of all that were asked for room."""
 
@@ -77,10 +81,11 @@ class _Paper:
                 case Refuse():
                     return self._refused(asked, admitted, routed)
                 case _:
+                    plan = asked.plan
                     return Outcome(
                         admitted=admitted,
-                        routed=routed,
-                        candidates=asked,
+                        routed=asked,
+                        candidates=(*plan.candidates, *plan.resting),
                         budgets=frozenset(self._budgets),
                     )
 
@@ -100,31 +105,33 @@ class _Paper:
             result: Routed | Refuse = end.value
             return result
 
-    def _first(self, routed: Routed) -> tuple[Candidate, ...] | Admit | Refuse:
-        """The candidates from the first that would be asked on; an Admit to route again."""
+    def _first(self, routed: Routed) -> Routed | Admit | Refuse:
+        """The way from the first candidate that would be asked on; an Admit to route again."""
         now_s = 0.0
         plan = routed.plan
         attempts = Attempts(
             plan, LiveState(), now_s=now_s, deadline_s=now_s + _FOREVER_S, rng=self._world.rng
         )
-        passed: set[str] = set()
+        passed: dict[str, Excluded] = {}
         refusal: Refuse | None = None
         while True:
             match attempts.next(now_s):
                 case Try(candidate):
-                    shortage = self._take(target(self._world, routed, candidate, self._now))
+                    wanted = target(self._world, routed, candidate, self._now)
+                    shortage = wanted if isinstance(wanted, Unpriced) else self._take(wanted)
                     if shortage is None:
-                        every = (*plan.candidates, *plan.resting)
-                        return tuple(one for one in every if one.key not in passed)
+                        return replace(routed, plan=_without(plan, passed))
                     decision = degraded(self._world, routed, shortage, self._now)
                     if isinstance(decision, Admit):
                         return decision
                     refusal = decision
-                    passed.add(candidate.key)
-                    error = decision.error
-                    attempts.refused(
-                        Failure(kind=error.kind, status=error.status, message=error.message), now_s
+                    passed[candidate.key] = Excluded(
+                        target=describe(candidate),
+                        reason=decision.error.message,
+                        mark=decision.mark,
+                        candidate=candidate,
                     )
+                    attempts.refused(refusal_of(decision.error), now_s)
                 case Wait(seconds):
                     now_s += seconds
                 case GiveUp(error):
@@ -139,3 +146,15 @@ class _Paper:
             if exceeds(take, used):
                 return Shortage(take=take, used=used)
         return None
+
+
+def _without(plan: Plan, passed: Mapping[str, Excluded]) -> Plan:
+    """The plan as it is left when some of its candidates were passed over."""
+    if not passed:
+        return plan
+    return replace(
+        plan,
+        candidates=tuple(one for one in plan.candidates if one.key not in passed),
+        resting=tuple(one for one in plan.resting if one.key not in passed),
+        excluded=(*plan.excluded, *passed.values()),
+    )

@@ -6,12 +6,14 @@ asked.
 
 from __future__ import annotations
 
+from omniroute.admission.budget import Unpriced
 from omniroute.admission.values import Admit, Refuse
 from omniroute.decision import decide
 from omniroute.decision.values import Admitted, Routed, World
 from omniroute.gateway.reservations import Reservations
 from omniroute.request.request import Request
 from omniroute.routing.attempts import Attempts
+from omniroute.routing.retry import refusal_of
 from omniroute.routing.values import Candidate
 from omniroute.state.store import Reservation, Shortage
 from omniroute.translation.values import Failure
@@ -68,7 +70,7 @@ async def reserve_target(
     candidate: Candidate,
     reservations: Reservations,
 ) -> Failure | None:
-    """A Failure when the budget of this target has no room; None to go on.
+    """A Failure when a budget has no room for this target, or cannot count it; None to go on.
 
     Raises ReroutedError when that budget says where to go instead.
     """
@@ -76,13 +78,16 @@ async def reserve_target(
         return None
     now = request.services.clock.now()
     wanted = decide.target(world, routed, candidate, now)
-    shortage = await reservations.take_target(candidate.model, wanted)
+    shortage: Shortage | Unpriced | None = (
+        wanted
+        if isinstance(wanted, Unpriced)
+        else await reservations.take_target(candidate.model, wanted)
+    )
     if shortage is None:
         return None
     decision = decide.degraded(world, routed, shortage, now)
     if isinstance(decision, Refuse):
-        error = request.refused(decision)
-        return Failure(kind=error.kind, status=error.status, message=error.message)
+        return refusal_of(request.refused(decision))
     raise ReroutedError(decision)
 
 

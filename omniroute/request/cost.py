@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from omniroute.catalog.presets import catalog_name
-from omniroute.catalog.pricing import cost_nanousd, price_for
+from omniroute.catalog.presets import card_of
+from omniroute.catalog.pricing import cost_nanousd
 from omniroute.routing.values import Candidate
 from omniroute.translation.values import Usage
 
@@ -13,12 +13,7 @@ from omniroute.translation.values import Usage
 def cost_of(candidate: Candidate, usage: Usage, at: datetime) -> tuple[int, str] | None:
     """(nano-dollars, the price's source), None where a price or a count is unknown."""
     declared = candidate.declared.price if candidate.declared is not None else None
-    card = price_for(
-        catalog_name(candidate.provider),
-        candidate.upstream_model,
-        at=at,
-        declared=declared,
-    )
+    card = card_of(candidate.provider, candidate.upstream_model, at=at, declared=declared)
     cost = cost_nanousd(
         card,
         input_uncached=usage.input_uncached,

@@ -78,6 +78,8 @@ class Tried(Struct, frozen=True, kw_only=True):
 
     candidate: Candidate
     failure: Failure
+    sent: bool
+    """False for what the gateway itself refused."""
 
 
 class _Entry:
@@ -214,7 +216,7 @@ class Attempts:
         verdict = classify(failure, self.plan.fallback_on)
         self._live.failed(lease, failure, verdict.blame if sent else "nobody", now_s)
         self._release()
-        self.tried.append(Tried(candidate=entry.candidate, failure=failure))
+        self.tried.append(Tried(candidate=entry.candidate, failure=failure, sent=sent))
         if lease.health.blocked_until_s > now_s:
             self._retry_at_s.append(lease.health.blocked_until_s)
         if self._committed:
@@ -485,10 +487,8 @@ class Attempts:
         """One error for all that happened, with the status that helps the client most."""
         waits_s = [at_s - now_s for at_s in self._retry_at_s if at_s > now_s]
         retry_after_s = min(waits_s, default=None)
-        if not timed_out and len(self.tried) == 1 and not self.passed_over:
-            failure = self.tried[0].failure
-            if failure.kind not in _GATEWAYS_OWN:
-                return _single(failure, retry_after_s)
+        if not timed_out and self._speaks_for_all() and not self.passed_over:
+            return _single(self.tried[0].failure, retry_after_s)
         parts = [
             f"{describe(one.candidate)}: {one.failure.kind} ({one.failure.status})"
             f" {_short(one.failure.message)}"
@@ -518,6 +518,13 @@ class Attempts:
             code=worst.code,
             retry_after_s=retry_after_s if worst.status >= 429 else None,
         )
+
+    def _speaks_for_all(self) -> bool:
+        """Whether the first failure's own words are what the client should read."""
+        if len(self.tried) == 1 and self.tried[0].failure.kind not in _GATEWAYS_OWN:
+            return True
+        ours = bool(self.tried) and not any(one.sent for one in self.tried)
+        return ours and len({one.failure.message for one in self.tried}) == 1
 
 
 _GATEWAYS_OWN: Final[frozenset[Kind]] = frozenset({"authentication", "permission", "budget"})

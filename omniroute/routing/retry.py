@@ -27,6 +27,7 @@ from omniroute.config.model import Retry
 from omniroute.errors import (
     STATUS,
     Kind,
+    RequestError,
     UpstreamConnectError,
     UpstreamCutError,
     UpstreamError,
@@ -122,6 +123,17 @@ def failure_of(error: UpstreamError) -> Failure:
         case _:
             message, code = "the provider failed", None
     return Failure(kind=error.kind, status=STATUS[error.kind], message=message, code=code)
+
+
+def refusal_of(error: RequestError) -> Failure:
+    """What the gateway itself refuses for one target, as a failure of that target."""
+    return Failure(
+        kind=error.kind,
+        status=error.status,
+        message=error.message,
+        code=error.code,
+        retry_after_s=error.retry_after_s,
+    )
 
 
 def backoff_s(retry: Retry, tries: int, rng: Random) -> float:

@@ -142,6 +142,10 @@ async def test_a_used_up_budget_refuses_with_its_line_and_next_period() -> None:
     assert (refusal.error.status, refusal.error.code) == (402, "budget_exceeded")
     assert (refusal.decided_by, refusal.mark) == ("budget:b", mark)
     assert refusal.error.retry_after_s == pytest.approx(14 * 3600 + 1)
+    assert refusal.error.message == (
+        "budget 'b' (daily) has $2.00, $0.00 is spent or reserved, and this request would have "
+        "reserved $3.00; it begins anew 2026-11-25T00:00Z"
+    )
 
 
 async def test_a_degrading_budget_routes_elsewhere_and_goes_on_counting() -> None:

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 import pytest
 
-from omniroute.catalog.presets import load_presets
-from omniroute.config.model import Model, Price
+from omniroute.catalog.presets import card_of, is_priced, load_presets
+from omniroute.catalog.pricing import cost_nanousd
+from omniroute.config.model import Model, Price, Provider
 from omniroute.config.preset import Preset
 
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 FORMATS = {"openai-chat", "openai-responses", "anthropic", "gemini", "ollama"}
 
 
@@ -39,6 +42,45 @@ def test_formats_whose_sdk_adds_the_version_have_a_bare_base_url(id_: str) -> No
     assert urlsplit(load_presets()[id_].base_url).path == ""
 
 
-def test_only_a_preset_that_says_so_is_free() -> None:
-    priced = [p.id for p in load_presets().values() if any(m.price for m in p.models.values())]
-    assert priced == ["echo"]
+@pytest.mark.parametrize(
+    ("preset", "model", "free"),
+    [
+        ("echo", "anything", True),
+        ("ollama", "llama3.2", True),
+        ("vllm", "qwen", True),
+        ("openai", "gpt-unheard-of", False),
+        (None, "gpt-4o", False),
+    ],
+)
+def test_what_runs_on_ones_own_machine_costs_nothing(
+    preset: str | None, model: str, *, free: bool
+) -> None:
+    provider = Provider(
+        id="p", format="openai-chat", base_url="https://x.example/v1", preset=preset
+    )
+    card = card_of(provider, model, at=NOON, declared=None)
+    assert (card is not None) is free
+    assert card is None or cost_nanousd(card, input_uncached=10, output=10) == 0
+    dear = Price(input_nanousd=5_000_000, output_nanousd=5_000_000)
+    declared = card_of(provider, model, at=NOON, declared=dear)
+    assert declared is not None
+    assert declared.base == dear
+
+
+@pytest.mark.parametrize(
+    ("preset", "model", "priced"),
+    [
+        ("openai", Model(id="gpt-4o"), True),
+        ("openai", Model(id="mine", upstream_id="gpt-4o"), True),
+        ("openai", Model(id="gpt-unheard-of"), False),
+        ("openai", None, True),
+        ("llama-cpp", None, True),
+        (None, None, False),
+        (None, Model(id="m", price=Price(input_nanousd=0, output_nanousd=0)), True),
+    ],
+)
+def test_what_has_a_price(preset: str | None, model: Model | None, *, priced: bool) -> None:
+    provider = Provider(
+        id="p", format="openai-chat", base_url="https://x.example/v1", preset=preset
+    )
+    assert is_priced(provider, model) is priced

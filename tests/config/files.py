@@ -8,7 +8,7 @@ from typing import Final
 
 from omniroute.config.check import Checked, check
 from omniroute.config.loader import TextReader
-from omniroute.config.model import Model
+from omniroute.config.model import Model, Provider
 from omniroute.config.preset import Preset
 
 NOW: Final = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -36,6 +36,11 @@ PRESETS: Final = {
 }
 
 
+def priced(provider: Provider, model: Model | None) -> bool:
+    """As if the catalog knew everything of these presets."""
+    return provider.preset is not None or (model is not None and model.price is not None)
+
+
 def check_texts(files: Mapping[str, str | bytes], *roots: str) -> Checked:
     """Check files held in memory; without `roots` the first file is the main one."""
     data = {name: text.encode() if isinstance(text, str) else text for name, text in files.items()}
@@ -44,6 +49,7 @@ def check_texts(files: Mapping[str, str | bytes], *roots: str) -> Checked:
         reader=TextReader(data),
         presets=PRESETS,
         formats=FORMATS,
+        priced=priced,
         now=NOW,
     )
 

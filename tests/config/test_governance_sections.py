@@ -24,6 +24,7 @@ providers:
   lab:
     format: openai-chat
     base_url: https://lab.example/v1
+    strict_models: true
     connections: {main: {api_key: "${env:LAB_KEY}"}}
     models: {llama: {price: {input: 1, output: 1}}}
 auth: {require_api_key: true}

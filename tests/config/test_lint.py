@@ -6,7 +6,7 @@ import pytest
 
 from omniroute.config.check import check
 from omniroute.config.loader import TextReader
-from tests.config.files import HASH_A, HASH_B, NOW, PRESETS, check_text, check_texts, found
+from tests.config.files import HASH_A, HASH_B, NOW, PRESETS, check_text, check_texts, found, priced
 
 LAB = "providers:\n  lab: {{format: {format}, base_url: '{url}', {more}}}\n"
 
@@ -97,6 +97,7 @@ def test_a_preset_whose_format_has_no_table_cannot_be_served() -> None:
         reader=TextReader({"f": b"providers: {echo: {preset: echo}}\n"}),
         presets=PRESETS,
         formats=("anthropic",),
+        priced=priced,
         now=NOW,
     )
     assert found(checked) == ["1:28 OR502"]

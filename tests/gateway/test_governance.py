@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.chat import ASK, COMPLETION, STREAM_HEAD, WHOLE_STREAM, answer, delta, lab
 from tests.running import Gateway, running, served
@@ -89,6 +90,59 @@ budgets:
         body = {**ASK, "max_tokens": 2}
         seen = [(await ask(gateway, body)).headers["x-omniroute-provider"] for _ in range(4)]
         assert seen[-1] == "echo"
+
+
+@pytest.mark.parametrize("scope", ["global", "{key: app}", "{provider: lab}", "{model: lab/*}"])
+async def test_a_budget_is_not_bypassed_by_a_name_that_nobody_declared(
+    tmp_path: Path, scope: str
+) -> None:
+    home = "  home: {{preset: vllm, base_url: {}/v1}}"
+    more = f"""
+combos:
+  either: {{targets: [lab/mm, lab/m], fallback_on: [budget]}}
+budgets:
+  all: {{scope: {scope}, limit: 1}}
+"""
+    async with (
+        scripted_upstream([answer(200, COMPLETION)]) as upstream,
+        running(tmp_path, lab(upstream.url, keyed("", more), home.format(upstream.url))) as gateway,
+    ):
+        assert (await ask(gateway)).status_code == 200
+        refused = await ask(gateway, {**ASK, "model": "lab/mm"})
+        error = refused.json()["error"]
+        assert (refused.status_code, error["code"]) == (402, "model_unpriced")
+        assert error["message"] == (
+            "budget 'all' cannot count lab/mm, which has no price; declare one at "
+            "providers.lab.models, such as mm: {price: {input: 0.5, output: 1.5}} in US dollars "
+            "per million tokens (0 says that it is free), or let it pass with `unpriced: allow` in "
+            "the budget"
+        )
+        assert len(upstream.requests) == 1
+        free = await ask(gateway, {**ASK, "model": "home/whatever"})  # as its preset says
+        assert free.headers["x-omniroute-cost"] == "0.000000000"
+        either = await ask(gateway, {**ASK, "model": "either"})
+        assert either.headers["x-omniroute-model"] == "lab/m"
+
+
+@pytest.mark.parametrize("rule", ["unpriced: allow", "action: warn"])
+async def test_a_budget_can_let_what_it_cannot_count_pass(tmp_path: Path, rule: str) -> None:
+    budget = f"budgets: {{all: {{limit: 1, {rule}}}}}\n"
+    async with (
+        scripted_upstream([answer(200, COMPLETION)]) as upstream,
+        running(tmp_path, lab(upstream.url, keyed("", budget))) as gateway,
+    ):
+        assert (await ask(gateway, {**ASK, "model": "lab/mm"})).status_code == 200
+
+
+async def test_a_degrading_budget_sends_elsewhere_what_it_cannot_count(tmp_path: Path) -> None:
+    budget = "budgets: {all: {limit: 1, action: degrade, degrade_to: lab/m}}\n"
+    async with (
+        scripted_upstream([answer(200, COMPLETION)]) as upstream,
+        running(tmp_path, lab(upstream.url, keyed("", budget))) as gateway,
+    ):
+        reply = await ask(gateway, {**ASK, "model": "lab/mm"})
+        assert reply.headers["x-omniroute-model"] == "lab/m"
+        assert reply.headers["x-omniroute-warnings"] == "budget:all"
 
 
 async def test_policies_deny_route_and_set(tmp_path: Path) -> None:

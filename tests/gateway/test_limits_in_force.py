@@ -103,6 +103,8 @@ async def test_a_budget_is_never_passed(tmp_path: Path, *, stream: bool) -> None
         last = rest[-1]
         assert last.status_code == 402
         assert "budget 'all' (daily) has $0.05" in told(last)
+        assert "and this request would have reserved $0.0" in told(last)
+        assert "; it begins anew 20" in told(last)
         counter = gateway.runtime.snapshot.admission.book.meters["all"].counter(
             gateway.runtime.clock.now()
         )

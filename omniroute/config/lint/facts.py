@@ -8,9 +8,18 @@ from datetime import datetime
 from msgspec import Struct
 
 from omniroute.config.diagnostics import Diagnostic, Path
-from omniroute.config.model import Config, Mark
+from omniroute.config.model import Config, Mark, Model, Provider
 from omniroute.config.preset import Preset
 from omniroute.config.yamltree import Map, Node, find, key_mark, value_mark
+
+Priced = Callable[[Provider, Model | None], bool]
+"""Whether a declared model has a price; for None, whether one that the file does not declare can
+have one."""
+
+
+def priced_in_file(_provider: Provider, model: Model | None) -> bool:
+    """The prices that the file gives, where there is no catalog."""
+    return model is not None and model.price is not None
 
 
 class LintFacts(Struct, frozen=True, kw_only=True):
@@ -26,6 +35,7 @@ class LintFacts(Struct, frozen=True, kw_only=True):
     complete: bool
     presets: Mapping[str, Preset]
     formats: Collection[str] | None
+    priced: Priced
     now: datetime
     exists: Callable[[str], bool]
 

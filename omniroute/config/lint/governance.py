@@ -17,6 +17,7 @@ from omniroute.errors import ExpressionError
 from omniroute.expr.compile import compile_expression
 from omniroute.expr.fields import named_fields
 
+_WILD = re.compile(r"[*?\[]")
 Network = IPv4Network | IPv6Network
 _NEEDS = {"route": "to", "set": "values", "limit": "limit", "require": "require"}
 
@@ -266,26 +267,41 @@ def bad_webhook_url(facts: LintFacts) -> Iterator[Diagnostic]:
 
 
 def spend_without_price(facts: LintFacts) -> Iterator[Diagnostic]:
-    """Presets bring prices; a server of one's own has those that the file gives."""
+    """What nobody can tell the cost of: declared, or passed on by its name."""
     for budget in facts.config.budgets.values():
-        names = [
+        if budget.unpriced == "allow":
+            continue
+        models = [
             f"{provider.id}/{model.id}"
             for provider in facts.config.providers.values()
             for model in provider.models.values()
-            if provider.preset is None
-            and model.price is None
-            and _concerns(budget, provider.id, model.id)
+            if not facts.priced(provider, model) and _concerns(budget, provider.id, model.id)
         ]
-        if names:
-            path: Path = ("budgets", budget.id)
-            shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if names[3:] else "")
-            yield warning(
-                "OR724",
-                facts.key_mark(path),
-                f'the budget "{budget.id}" cannot count what has no price: {shown}',
-                path=path,
-                hint="give the model a `price`; 0 says that it is free",
-            )
+        open_ended = [
+            provider.id
+            for provider in facts.config.providers.values()
+            if not (provider.strict_models or facts.priced(provider, None))
+            and _concerns_others(budget, provider.id)
+        ]
+        if not (models or open_ended):
+            continue
+        names = [*models, *(f"any name that {provider} passes on" for provider in open_ended)]
+        shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if names[3:] else "")
+        verb = "cannot count" if budget.action == "warn" else "refuses"
+        hints: list[str] = []
+        if models:
+            hints.append("give the model a `price`; 0 says that it is free")
+        if open_ended:
+            hints.append("`strict_models: true` lets only declared models be called")
+        hints.append("`unpriced: allow` in the budget lets them pass uncounted")
+        path: Path = ("budgets", budget.id)
+        yield warning(
+            "OR724",
+            facts.key_mark(path),
+            f'the budget "{budget.id}" {verb} what has no price: {shown}',
+            path=path,
+            hint="; ".join(hints),
+        )
 
 
 def _concerns(budget: Budget, provider: str, model: str) -> bool:
@@ -294,6 +310,18 @@ def _concerns(budget: Budget, provider: str, model: str) -> bool:
             return name == provider
         case ("model", glob):
             return fnmatchcase(f"{provider}/{model}", glob) or fnmatchcase(model, glob)
+        case _:
+            return True
+
+
+def _concerns_others(budget: Budget, provider: str) -> bool:
+    """Whether models that the file does not name can fall under the budget."""
+    match budget.scope:
+        case ("provider", name):
+            return name == provider
+        case ("model", glob):
+            of, slash, _ = glob.partition("/")
+            return _WILD.search(glob) is not None and (not slash or fnmatchcase(provider, of))
         case _:
             return True
 
