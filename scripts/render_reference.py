@@ -123,7 +123,7 @@ def _field_row(path: str, field: Node) -> tuple[str, ...]:
         kind = " ".join(f"`{_text(value)}`" for value in field["enum"])
     title = str(field.get("title", ""))
     words = " ".join(str(field.get("description") or title).split())
-    default = f"`{_text(field['default'])}`" if "default" in field else ""
+    default = f"`{_text(field['default'])}`" if "default" in field else field.get("x-default", "")
     example = f"`{_text(field['examples'][0])}`" if field.get("examples") else ""
     return f"`{path}`", kind, default, words, example
 

@@ -67,8 +67,7 @@ def keys_new(
         name, digest, tags=_parse_tags(tags), models=models, roles=roles, expires=expires
     )
     _check_entry(lines)
-    if write:
-        _write_entry(config_files(config), name, lines)
+    shut = write and _write_entry(config_files(config), name, lines)
     if as_json:
         made = {"name": name, "key": key, "hash": f"sha256:{digest}"}
         click.echo(orjson.dumps(made).decode())
@@ -79,6 +78,8 @@ def keys_new(
     else:
         entry = "".join(f"  {line}\n" for line in lines)
         click.echo(f"\nkeys:\n{entry}", nl=False)
+    if shut:
+        click.echo("It is the first one: from now on every caller needs a key.", err=True)
     click.echo("Keep the key now: it is not shown again.", err=True)
 
 
@@ -166,7 +167,7 @@ def _quoted(text: str) -> str:
 def _check_entry(lines: tuple[str, ...]) -> None:
     """Refuse names, roles and dates that the language does not take."""
     entry = "".join(f"  {line}\n" for line in lines)
-    text = f"auth: {{require_api_key: true}}\nkeys:\n{entry}"
+    text = f"keys:\n{entry}"
     reader = TextReader({"entry": text.encode()})
     found = check(["entry"], reader=reader, presets={}, now=datetime.now(UTC)).diagnostics
     errors = [item for item in found if item.severity == "error"]
@@ -186,8 +187,11 @@ class _Edited(Disk):
         return self._data if path == self._path else super().read(path)
 
 
-def _write_entry(files: tuple[str, ...], name: str, lines: tuple[str, ...]) -> None:
-    """Insert, check the whole configuration as it would be, and only then replace the file."""
+def _write_entry(files: tuple[str, ...], name: str, lines: tuple[str, ...]) -> bool:
+    """Insert, check the whole configuration as it would be, and only then replace the file.
+
+    Whether the new key shuts a door that was open.
+    """
     target = files[-1]
     try:
         text = Path(target).read_bytes().decode()
@@ -199,6 +203,8 @@ def _write_entry(files: tuple[str, ...], name: str, lines: tuple[str, ...]) -> N
         _show(checked)
         raise ConfigError("nothing was written: the result would not pass `omniroute check`")
     write_atomic(target, edited)
+    said = ("auth", "require_api_key") in checked.config.positions
+    return len(checked.config.keys) == 1 and not said
 
 
 def _show(checked: Checked) -> None:

@@ -40,7 +40,7 @@ def build_config(
     completions = {
         Provider: Presets(presets, formats).complete,
         ConfigTest: _add_mark,
-        Config: complete_resilience,
+        Config: _complete,
     }
     binding = FieldBinding(root, absolute=absolute, completions=completions)
     config = bind(binding, Config)
@@ -49,6 +49,12 @@ def build_config(
     positions = {path: mark for path, mark, _ in walk(root) if path}
     config = replace(config, server=replace(config.server, data_dir=folder), positions=positions)
     return Built(config, tuple(binding.diagnostics))
+
+
+def _complete(values: Values, node: Map, path: Path, binding: FieldBinding) -> Values:
+    """A door with a key in it is shut unless the file says otherwise."""
+    auth: Values = {"require_api_key": bool(values.get("keys")), **values.get("auth", {})}
+    return complete_resilience({**values, "auth": auth}, node, path, binding)
 
 
 def _add_mark(values: Values, node: Map, _path: Path, _binding: FieldBinding) -> Values:

@@ -115,6 +115,7 @@ class Dashboard(Struct, frozen=True):
 
 class Auth(Struct, frozen=True, kw_only=True):
     require_api_key: bool = False
+    """Where the file is silent: whether a key is declared."""
     dashboard: Dashboard = Dashboard()
 
 

@@ -135,3 +135,12 @@ def test_version_and_completion(tmp_path: Path) -> None:
         assert ran.code == 0
         assert "_OMNIROUTE_COMPLETE" in ran.out
     assert run(tmp_path, "completion", "cmd").code == 2
+
+
+def test_the_first_key_says_that_it_shuts_the_door(tmp_path: Path) -> None:
+    (tmp_path / "omniroute.yaml").write_text("providers: {echo: {preset: echo}}\n")
+    told = [
+        "every caller needs a key" in run(tmp_path, "keys", "new", name, "--write").err
+        for name in "ab"
+    ]
+    assert told == [True, False]

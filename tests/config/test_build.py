@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from time import process_time
 
+import pytest
+
 from omniroute.config.model import (
     Auth,
     Connection,
@@ -183,3 +185,27 @@ def test_ten_thousand_keys_and_a_thousand_providers_take_seconds() -> None:
     checked = check_text(text)
     assert process_time() - start_s < 20  # about 2.5 s on one core of a laptop; room for slow CI
     assert checked.diagnostics == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "required"),
+    [
+        ("version: 1\n", False),
+        ("keys: {}\n", False),
+        (f"keys: {{ci: {{hash: 'sha256:{HASH_A}'}}}}\n", True),
+        (f"keys: {{ci: {{hash: 'sha256:{HASH_A}'}}}}\nauth: {{dashboard: {{}}}}\n", True),
+        (f"keys: {{ci: {{hash: 'sha256:{HASH_A}'}}}}\nauth: {{require_api_key: false}}\n", False),
+        ("auth: {require_api_key: true}\n", True),
+    ],
+)
+def test_keys_are_asked_for_as_soon_as_there_is_one(text: str, *, required: bool) -> None:
+    config = check_text(text).config
+    assert config is not None
+    assert config.auth.require_api_key is required
+
+
+def test_the_last_key_that_an_overlay_takes_opens_the_door_again() -> None:
+    base = f"keys: {{ci: {{hash: 'sha256:{HASH_A}'}}}}\n"
+    config = check_texts({"a": base, "b": "keys: {ci: null}\n"}, "a", "b").config
+    assert config is not None
+    assert not config.auth.require_api_key

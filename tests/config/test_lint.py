@@ -29,6 +29,19 @@ def test_everything_else_does(host: str) -> None:
     assert codes(f"server: {{host: '{host}'}}\n") == ["OR401"]
 
 
+@pytest.mark.parametrize(
+    ("auth", "expected"),
+    [("", []), ("auth: {require_api_key: false}\n", ["OR403", "OR401"])],
+)
+def test_a_declared_key_shuts_the_door(auth: str, expected: list[str]) -> None:
+    text = f"{auth}keys: {{ci: {{hash: 'sha256:{HASH_A}'}}}}\n"
+    assert codes(f"{text}server: {{host: 0.0.0.0}}\n") == expected
+
+
+def test_a_key_with_a_mistake_leaves_no_open_door_to_complain_of() -> None:
+    assert codes("keys: {ci: {hash: x}}\nserver: {host: 0.0.0.0}\n") == ["OR205"]
+
+
 @pytest.mark.parametrize("host", ["http://127.0.0.1", "127.0.0.1:80", "a b", "me@host"])
 def test_hosts_that_are_none(host: str) -> None:
     assert "OR411" in codes(f"server: {{host: '{host}'}}\n")

@@ -28,15 +28,17 @@ def is_loopback(host: str) -> bool:
 
 def open_to_the_network(facts: LintFacts) -> Iterator[Diagnostic]:
     config, path = facts.config, ("server", "host")
-    if facts.refused(_REQUIRE_KEY):
-        return
+    said = facts.has(_REQUIRE_KEY)
+    if facts.refused(_REQUIRE_KEY) or (facts.names("keys") and not said):
+        return  # a key that the schema refuses shuts the door once it is mended
     if not is_loopback(config.server.host) and not config.auth.require_api_key:
+        shut = "remove `require_api_key: false`" if said else "declare a key under `keys`"
         yield error(
             "OR401",
             facts.value_mark(path),
             f"{config.server.host} can be reached from other machines, and no API key is required",
             path=path,
-            hint="set `auth.require_api_key: true`, or listen on 127.0.0.1",
+            hint=f"{shut}, or listen on 127.0.0.1",
         )
 
 
@@ -54,16 +56,13 @@ def open_management(facts: LintFacts) -> Iterator[Diagnostic]:
 
 def keys_not_asked_for(facts: LintFacts) -> Iterator[Diagnostic]:
     path = _REQUIRE_KEY
-    if facts.refused(path):
-        return
-    if facts.names("keys") and not facts.config.auth.require_api_key:
-        mark = facts.value_mark(path) if facts.has(path) else facts.key_mark(("keys",))
+    if facts.names("keys") and facts.has(path) and not facts.config.auth.require_api_key:
         yield warning(
             "OR403",
-            mark,
+            facts.value_mark(path),
             "keys are declared, but callers without a key are let in",
-            path=path if facts.has(path) else ("keys",),
-            hint="set `auth.require_api_key: true`",
+            path=path,
+            hint="remove the line: where a key is declared, one is required",
         )
 
 
