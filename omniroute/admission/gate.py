@@ -97,7 +97,7 @@ def identify(
 ) -> Caller | Refuse:
     """Who this is. Strangers from refused addresses do not even learn whether a key is valid."""
     refusal = plan.addresses.check(ip, surface)
-    return plan.keys.identify(presented, now) if refusal is None else refusal
+    return refusal or plan.keys.identify(presented, now, surface=surface)
 
 
 def identify_as(

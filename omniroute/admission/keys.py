@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
-from omniroute.admission.values import Caller, Refuse
+from omniroute.admission.values import Caller, Refuse, Surface
 from omniroute.config.model import Config, Key, Mark, Role
 from omniroute.errors import RequestError
 
@@ -33,10 +33,10 @@ class KeyIndex:
         self,
         keys: Mapping[str, Key],
         *,
-        require: bool,
+        required: Collection[Surface] = (),
         positions: Mapping[tuple[str | int, ...], Mark] | None = None,
     ) -> None:
-        self._require = require
+        self._required = required
         self._positions = positions or {}
         self._by_digest: dict[str, tuple[str, Caller]] = {}
         self._by_id: dict[str, Caller] = {}
@@ -51,14 +51,16 @@ class KeyIndex:
             for digest in key.hashes:
                 self._by_digest[digest] = (digest, caller)
 
-    def identify(self, presented: str | None, now: datetime) -> Caller | Refuse:
+    def identify(
+        self, presented: str | None, now: datetime, *, surface: Surface = "inference"
+    ) -> Caller | Refuse:
         """The caller behind a key as it stood in the request, without `Bearer `; None for no key.
 
-        Without `require` an unknown key is an anonymous caller (SDKs insist on sending one), but a
-        known key that has expired or was disabled is refused in either case.
+        Where none is required an unknown key is an anonymous caller (SDKs insist on sending one),
+        but a known key that has expired or was disabled is refused in either case.
         """
         if presented is None or presented == "":
-            if self._require:
+            if surface in self._required:
                 return _refused("an API key is required", code="missing_api_key")
             return _ANONYMOUS
         if len(presented) > MAX_KEY_CHARS or not (presented.isascii() and presented.isprintable()):
@@ -66,7 +68,7 @@ class KeyIndex:
         digest = hashlib.sha256(presented.encode()).hexdigest()
         found = self._by_digest.get(digest)
         if found is None or not hmac.compare_digest(found[0], digest):
-            if self._require:
+            if surface in self._required:
                 return _refused("the API key is not valid", code="invalid_api_key")
             return _ANONYMOUS
         return self._valid(found[1], now)
@@ -94,7 +96,13 @@ class KeyIndex:
 
 def compile_keys(config: Config) -> KeyIndex:
     """The index of a snapshot."""
-    return KeyIndex(config.keys, require=config.auth.require_api_key, positions=config.positions)
+    auth = config.auth
+    required: list[Surface] = []
+    if auth.require_api_key:
+        required.append("inference")
+    if auth.dashboard.require_login:
+        required.append("management")
+    return KeyIndex(config.keys, required=required, positions=config.positions)
 
 
 def authorize(caller: Caller, role: Role) -> Refuse | None:

@@ -6,14 +6,16 @@ from datetime import timedelta
 
 import pytest
 
-from omniroute.admission.keys import MAX_KEY_CHARS, KeyIndex, authorize
-from omniroute.admission.values import Caller
-from omniroute.config.model import Key, Mark
+from omniroute.admission.keys import MAX_KEY_CHARS, KeyIndex, authorize, compile_keys
+from omniroute.admission.values import Caller, Refuse, Surface
+from omniroute.config.model import Auth, Config, Dashboard, Key, Mark
 from tests.admission.cases import NOW, caller, digest, key, refused
+
+SURFACES: tuple[Surface, ...] = ("inference", "management")
 
 
 def index(*keys: Key, require: bool = True) -> KeyIndex:
-    return KeyIndex({one.id: one for one in keys}, require=require)
+    return KeyIndex({one.id: one for one in keys}, required=SURFACES if require else ())
 
 
 def test_a_key_is_known_by_its_hash() -> None:
@@ -58,7 +60,7 @@ def test_expired_and_disabled_keys_are_refused_with_their_place(*, require: bool
     mark = Mark("omniroute.yaml", 7, 3)
     keys = KeyIndex(
         {"old": key("old", expires=NOW), "off": key("off", disabled=True)},
-        require=require,
+        required=SURFACES if require else (),
         positions={("keys", "old"): mark},
     )
     assert isinstance(keys.identify("sk-old", NOW - timedelta(microseconds=1)), Caller)
@@ -90,3 +92,16 @@ def test_roles() -> None:
     viewer = caller(key("v", roles=("viewer",)))
     assert refused(authorize(viewer, "admin")).error.status == 403
     assert refused(authorize(Caller(), "viewer")).error.status == 401
+
+
+def test_each_surface_asks_for_itself() -> None:
+    keys = compile_keys(
+        Config(auth=Auth(require_api_key=True, dashboard=Dashboard(require_login=False)))
+    )
+    for presented in (None, "sk-unknown"):
+        assert isinstance(keys.identify(presented, NOW), Refuse)
+        assert isinstance(keys.identify(presented, NOW, surface="management"), Caller)
+    keys = compile_keys(Config())
+    for presented in (None, "sk-unknown"):
+        assert isinstance(keys.identify(presented, NOW), Caller)
+        assert isinstance(keys.identify(presented, NOW, surface="management"), Refuse)

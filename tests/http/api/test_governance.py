@@ -12,7 +12,7 @@ from tests.scripted import scripted_upstream
 
 CHAT = "/v1/chat/completions"
 RULES = f"""
-auth: {{dashboard: {{require_login: false}}}}
+auth: {{require_api_key: false, dashboard: {{require_login: false}}}}
 keys:
   app: {{hash: "sha256:{hashlib.sha256(b"omr_app").hexdigest()}", tags: {{team: a}}}}
   other: {{hash: "sha256:{hashlib.sha256(b"omr_other").hexdigest()}"}}

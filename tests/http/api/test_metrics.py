@@ -18,7 +18,7 @@ from tests.scripted import Recorded, Script, scripted_upstream
 RECORDED = datetime(2026, 11, 24, tzinfo=UTC)
 CHAT = "/v1/chat/completions"
 RULES = f"""
-auth: {{dashboard: {{require_login: false}}}}
+auth: {{require_api_key: false, dashboard: {{require_login: false}}}}
 keys:
   app: {{hash: "sha256:{hashlib.sha256(b"omr_app").hexdigest()}"}}
 policies:
