@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -50,10 +52,17 @@ class OpenApi(Struct, frozen=True):
 
 
 def described(table: Sequence[Route]) -> tuple[Route, ...]:
-    """The table with one more route: the document of all of them, itself included."""
+    """The table with one more route: the document of all of them, itself included.
+
+    Made when it is first asked for, and not on the loop: it takes longer than all else at a start.
+    """
+
+    @cache
+    def made() -> OpenApi:
+        return document(every)
 
     async def handle(runtime: Runtime) -> OpenApi:
-        return made
+        return await asyncio.to_thread(made)
 
     own = operation(
         "GET",
@@ -64,7 +73,6 @@ def described(table: Sequence[Route]) -> tuple[Route, ...]:
         summary="This document",
     )
     every = (*table, own)
-    made = document(every)
     return every
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import resource
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import pytest
+import uvloop
 
+from omniroute.http.edge.listening import Listening
 from tests.running import DEADLINE_S, running
 
 
@@ -20,6 +23,31 @@ async def test_a_client_that_left_before_it_was_let_in_holds_nobody_up(tmp_path:
             socket.create_connection(("127.0.0.1", port)).close()  # the loop does not run meanwhile
         async with asyncio.timeout(1):
             assert (await gateway.client.get("/healthz")).status_code == 200
+
+
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_no_event_of_a_stream_waits_for_the_last_one(
+    loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    async def entered() -> bool:
+        made = asyncio.get_running_loop().create_future()
+
+        class Entered(asyncio.Protocol):
+            def connection_made(self, transport: asyncio.BaseTransport) -> None:
+                made.set_result(transport)
+
+        listener = socket.create_server(("127.0.0.1", 0))
+        listening = Listening(listener, Entered)
+        with socket.create_connection(listener.getsockname()):
+            transport: asyncio.Transport = await made
+            found = transport.get_extra_info("socket")
+            at_once = found.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            transport.abort()
+        listening.close()
+        return bool(at_once)
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        assert runner.run(entered())
 
 
 async def test_out_of_descriptors_it_waits_and_goes_on(
