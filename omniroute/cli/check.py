@@ -64,7 +64,7 @@ def _render(checked: list[Checked], output: Format) -> str:
             return render_sarif(diagnostics)
         case "text":
             blocks = (
-                render_text(one.diagnostics, one.sources, redact=one.redact, style=style)
+                render_text(one.diagnostics, one.sources, mask=one.mask, style=style)
                 for one in checked
                 if one.diagnostics
             )

@@ -208,7 +208,7 @@ def _write_entry(files: tuple[str, ...], name: str, lines: tuple[str, ...]) -> b
 
 
 def _show(checked: Checked) -> None:
-    text = render_text(checked.diagnostics, checked.sources, redact=checked.redact, style=style)
+    text = render_text(checked.diagnostics, checked.sources, mask=checked.mask, style=style)
     click.echo(text, err=True)
 
 

@@ -83,7 +83,7 @@ def load_config(given: tuple[str, ...]) -> Config:
 def show_findings(checked: Checked) -> None:
     """What is wrong, with the lines that it is about, to standard error."""
     if checked.diagnostics:
-        text = render_text(checked.diagnostics, checked.sources, redact=checked.redact, style=style)
+        text = render_text(checked.diagnostics, checked.sources, mask=checked.mask, style=style)
         click.echo(text, err=True)
 
 

@@ -71,7 +71,7 @@ def _load(files: tuple[str, ...]) -> tuple[Stage, list[ConfigTest]]:
         checked = check_files((*files, *extra))
         if checked.config is None:
             shown = render_text(
-                checked.diagnostics, checked.sources, redact=checked.redact, style=style
+                checked.diagnostics, checked.sources, mask=checked.mask, style=style
             )
             click.echo(shown, err=True, nl=False)
             raise ConfigError("the configuration has errors; no test was run")

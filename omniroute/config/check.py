@@ -15,13 +15,12 @@ import orjson
 from msgspec import Struct
 from msgspec.structs import replace
 
-from omniroute.base.secret import Redactor
 from omniroute.config.build import build_config
 from omniroute.config.diagnostics import Diagnostic, has_errors, sort_diagnostics
 from omniroute.config.lint.facts import LintFacts, Priced, priced_in_file
 from omniroute.config.lint.run import run_rules
-from omniroute.config.lint.secrets import literal_secrets, mask_recognised
 from omniroute.config.loader import Reader, load_tree
+from omniroute.config.masking import FileMask, Mask
 from omniroute.config.model import Config
 from omniroute.config.preset import Preset
 from omniroute.config.schema import check_schema, null_sections_removed
@@ -41,7 +40,7 @@ class Checked(Struct, frozen=True, kw_only=True):
     """Include patterns as paths: a new file that matches changes the configuration."""
     digest: str
     """SHA-256 of the merged content; equal for files that say the same."""
-    redact: Redactor
+    mask: Mask
     """Takes out secrets that stand in the files in plain text, wherever text is shown."""
 
 
@@ -63,13 +62,13 @@ def check(
     found = list(loaded.diagnostics)
     config: Config | None = None
     digest = ""
-    redact = Redactor(())
+    unread = () if loaded.complete else tuple(loaded.sources.values())
+    mask = FileMask(loaded.root, unread)
     if loaded.root is not None:
         root = null_sections_removed(loaded.root)
         digest = hashlib.sha256(
             orjson.dumps(to_plain(root), option=orjson.OPT_SORT_KEYS)
         ).hexdigest()
-        redact = Redactor(literal_secrets(root))
         validated = check_schema(root)
         found += validated.diagnostics
         built = build_config(
@@ -89,7 +88,7 @@ def check(
             exists=reader.exists,
         )
         found += run_rules(facts)
-    diagnostics = sort_diagnostics((_masked(item, redact) for item in found), loaded.sources)
+    diagnostics = sort_diagnostics((_masked(item, mask) for item in found), loaded.sources)
     return Checked(
         config=None if has_errors(diagnostics) else config,
         diagnostics=diagnostics,
@@ -97,14 +96,14 @@ def check(
         files=tuple(dict.fromkeys((*files, *loaded.sources))),
         patterns=loaded.patterns,
         digest=digest,
-        redact=redact,
+        mask=mask,
     )
 
 
-def _masked(item: Diagnostic, redact: Redactor) -> Diagnostic:
+def _masked(item: Diagnostic, mask: Mask) -> Diagnostic:
     """The finding with no secret in its words, wherever they are shown or logged."""
-    message = mask_recognised(redact(item.message))
-    hint = None if item.hint is None else mask_recognised(redact(item.hint))
+    message = mask(item.message)
+    hint = None if item.hint is None else mask(item.hint)
     if message == item.message and hint == item.hint:
         return item
     return replace(item, message=message, hint=hint)

@@ -10,11 +10,10 @@ from urllib.parse import quote
 import msgspec
 import orjson
 
-from omniroute.base.secret import Redactor
 from omniroute.base.version import __version__
 from omniroute.config.codes import Code, load_codes
 from omniroute.config.diagnostics import Diagnostic
-from omniroute.config.lint.secrets import mask_recognised
+from omniroute.config.masking import FileMask, Mask
 from omniroute.config.model import Mark
 
 Format = Literal["text", "json", "github", "sarif"]
@@ -40,14 +39,12 @@ def render_text(
     diagnostics: Sequence[Diagnostic],
     sources: Mapping[str, str],
     *,
-    redact: Redactor | None = None,
+    mask: Mask | None = None,
     style: Style = plain,
 ) -> str:
     """One block for each finding: place, message, the line with a caret, hint, second places."""
     lines = {file: text.splitlines() for file, text in sources.items()}
-    blocks = [
-        _block(item, lines, redact=redact or Redactor(()), style=style) for item in diagnostics
-    ]
+    blocks = [_block(item, lines, mask=mask or FileMask(), style=style) for item in diagnostics]
     return "\n".join(blocks)
 
 
@@ -91,7 +88,7 @@ def _block(
     item: Diagnostic,
     lines: Mapping[str, Sequence[str]],
     *,
-    redact: Redactor,
+    mask: Mask,
     style: Style,
 ) -> str:
     place = style("place", f"{item.file}:{item.line}:{item.column}")
@@ -99,7 +96,7 @@ def _block(
     out = f"{place} {head} {item.message}\n"
     source = lines.get(item.file, ())
     if item.line <= len(source):
-        out += _snippet(source[item.line - 1], item, redact=redact, style=style)
+        out += _snippet(source[item.line - 1], item, mask=mask, style=style)
     if item.hint:
         out += f"  {style('hint', 'hint:')} {item.hint}\n"
     for other in item.related:
@@ -107,9 +104,9 @@ def _block(
     return out
 
 
-def _snippet(line: str, item: Diagnostic, *, redact: Redactor, style: Style) -> str:
-    before, rest = line[: item.column - 1], line[item.column - 1 :]
-    before, rest = _shown(before, redact), _shown(rest, redact)
+def _snippet(line: str, item: Diagnostic, *, mask: Mask, style: Style) -> str:
+    before, rest = _masked_halves(line, item.column - 1, mask)
+    before, rest = _printable(before), _printable(rest)
     if len(before) > _MAX_LINE // 2:
         before = "…" + before[-_MAX_LINE // 2 :]
     if len(rest) > _MAX_LINE // 2:
@@ -124,10 +121,19 @@ def _snippet(line: str, item: Diagnostic, *, redact: Redactor, style: Style) -> 
     )
 
 
-def _shown(text: str, redact: Redactor) -> str:
-    """Source text that is safe to print: no secrets, no terminal control."""
-    masked = mask_recognised(redact(text))
-    return "".join(char if char.isprintable() or char == "\t" else "�" for char in masked)
+def _masked_halves(line: str, at: int, mask: Mask) -> tuple[str, str]:
+    """What is shown before and after the caret; inside of a secret it stands at its mask."""
+    whole, before, rest = mask(line), mask(line[:at]), mask(line[at:])
+    if before + rest == whole:
+        return before, rest
+    pairs = enumerate(zip(line[:at], whole, strict=False))
+    same = next((number for number, (old, new) in pairs if old != new), min(at, len(whole)))
+    return whole[:same], whole[same:]
+
+
+def _printable(text: str) -> str:
+    """Without anything that steers a terminal."""
+    return "".join(char if char.isprintable() or char == "\t" else "�" for char in text)
 
 
 def _token(rest: str) -> str:

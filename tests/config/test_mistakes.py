@@ -51,7 +51,7 @@ def test_every_mistake_is_found_in_one_run_at_its_place(checked: Checked) -> Non
 
 
 def test_text(checked: Checked, golden: Callable[[str, str], None]) -> None:
-    text = render_text(checked.diagnostics, checked.sources, redact=checked.redact)
+    text = render_text(checked.diagnostics, checked.sources, mask=checked.mask)
     golden("config/mistakes/expected.txt", text)
 
 
@@ -69,7 +69,7 @@ def test_sarif(checked: Checked, golden: Callable[[str, str], None]) -> None:
 
 def test_no_output_shows_a_secret(checked: Checked) -> None:
     shown = (
-        render_text(checked.diagnostics, checked.sources, redact=checked.redact)
+        render_text(checked.diagnostics, checked.sources, mask=checked.mask)
         + render_json(checked.diagnostics)
         + render_github(checked.diagnostics)
         + render_sarif(checked.diagnostics)
