@@ -97,12 +97,24 @@ class Cors(Struct, frozen=True):
     origins: tuple[str, ...] = ()
 
 
+class RequestLimits(Struct, frozen=True, kw_only=True, rename=name_in_file):
+    """How much one request may hold; every client that is known stays far below."""
+
+    messages: int = 10_000
+    tools: int = 1024
+    fields: int = 1000
+    values: int = 250_000
+    name_bytes: Size = 1 << 10
+    depth: int = 200
+
+
 class Server(Struct, frozen=True, kw_only=True, rename=name_in_file):
     host: str = "127.0.0.1"
     port: int = 20128
     workers: int | Literal["auto"] = 1
     data_dir: FilePath = ".omniroute"
     max_body_bytes: Size = 32 << 20
+    limits: RequestLimits = RequestLimits()
     request_timeout_s: Duration = 600.0
     shutdown_grace_s: Duration = 30.0
     trusted_proxies: tuple[str, ...] = ()

@@ -14,6 +14,7 @@ from omniroute.decision.values import Admitted, Inquiry, World
 from omniroute.errors import RequestError, TranslationError
 from omniroute.request.body import parse_body
 from omniroute.request.request import Request
+from omniroute.translation.bounds import check_name
 
 _NEEDS: Final[Mapping[tuple[bool, bool], frozenset[str]]] = {
     (False, False): frozenset(),
@@ -43,12 +44,18 @@ def identify(request: Request) -> Caller:
 async def understand(request: Request) -> Inquiry:
     """Read a request, together with what it goes on from.
 
-    Raises RequestError when the caller is unknown or the body is unreadable.
+    Raises RequestError when the caller is unknown, or the body unreadable or beyond a limit.
     """
     caller = identify(request)
     inbound, record, snapshot = request.inbound, request.record, request.snapshot
-    request.body = request.full = parse_body(inbound.body)
+    limits = snapshot.config.server.limits
+    request.body = request.full = parse_body(inbound.body, limits)
     client = snapshot.formats.client(inbound.format)
+    try:
+        client.check_bounds(request.body, limits)
+        check_name(inbound.model, "model", limits)
+    except TranslationError as error:
+        raise RequestError("invalid_request", error.message, param=error.param) from None
     if client.continuing is not None:
         await look_back(request, client.continuing)
     full = request.full

@@ -6,13 +6,17 @@ from typing import Any, cast
 
 import orjson
 
+from omniroute.config.model import RequestLimits
 from omniroute.errors import RequestError
+from omniroute.request.bounds import check_size
 
 
-def parse_body(raw: bytes) -> dict[str, Any]:
-    """The body as an object. Raises RequestError (400) naming line and column."""
+def parse_body(raw: bytes, limits: RequestLimits) -> dict[str, Any]:
+    """The body as an object. Raises RequestError (400) naming line and column, or what is too
+    large."""
     if not raw:
         raise RequestError("invalid_request", "the request has no body; send a JSON object")
+    check_size(raw, limits)
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError as error:

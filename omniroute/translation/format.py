@@ -252,6 +252,9 @@ class _Build:
     def _write_client(self) -> None:
         for name, template in self.table.mapping("client", "answers").items():
             self.add(("client", "answers", name), template)
+        for name, expressions in self.table.mapping("client", "bounds").items():
+            for number, expression in enumerate(expressions):
+                self.add(("client", "bounds", name, number), expression)
         for section in ("count", "details"):
             if (template := self.table.section("client", section, "of")) is not None:
                 self.add(("client", section, "of"), template)

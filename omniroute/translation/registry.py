@@ -10,8 +10,10 @@ from typing import Any, Final
 import orjson
 
 from omniroute.config.diagnostics import Diagnostic, sort_diagnostics
+from omniroute.config.model import RequestLimits
 from omniroute.errors import TableError, TranslationError
 from omniroute.expr.functions import type_name
+from omniroute.translation.bounds import bounds_of, check_bounds
 from omniroute.translation.clients import key_places
 from omniroute.translation.continuing import continuing_of
 from omniroute.translation.counting import TableCounter
@@ -170,6 +172,7 @@ class ClientSide:
         table = format.table
         self.loads_without: str | None = table.section("client", "loads_without")
         self.unknown_model: str = table.section("client", "unknown_model") or _UNKNOWN_MODEL
+        self._bounds = bounds_of(format)
         self._needs: str | None = table.section("client", "count", "needs")
         self._progress: dict[str, Any] = table.mapping("client", "progress", "members")
         named = table.section("client", "progress", "named") is not False
@@ -189,6 +192,9 @@ class ClientSide:
             return raw  # whoever reads it says so
         request = run(convert, body, {"dropped": {}})
         return raw if request is body else orjson.dumps(request)
+
+    def check_bounds(self, body: dict[str, Any], limits: RequestLimits) -> None:
+        check_bounds(self._bounds, body, limits)
 
     def check_counted(self, body: dict[str, Any]) -> None:
         decode = self._format.functions["request.decode"]

@@ -46,10 +46,11 @@ INNER: Final[Mapping[str, frozenset[str]]] = {
     "client": frozenset(
         {
             *("serves", "errors_at", "told_by", "key", "vary", "loads_without", "unknown_model"),
-            *("count", "details", "answers", "progress"),
+            *("count", "details", "answers", "progress", "bounds"),
         }
     ),
     "client.key": frozenset({"header", "query"}),
+    "client.bounds": frozenset({"messages", "tools", "names"}),
     "client.count": frozenset({"of", "needs"}),
     "client.details": frozenset({"of"}),
     "client.answers": frozenset(
@@ -70,6 +71,7 @@ _NEEDED_INNER: Final[Mapping[str, tuple[str, ...]]] = {
 _LISTS: Final = (
     *(("known",), ("forwards",), ("forgets",), ("passthrough", "extra", "fields")),
     *(("client", "vary"), ("client", "errors_at")),
+    *(("client", "bounds", name) for name in ("messages", "tools", "names")),
 )
 _MAPS: Final = (
     *(("maps",), ("mappings",), ("set",), ("unsupported",)),

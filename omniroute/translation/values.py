@@ -7,6 +7,7 @@ from typing import Any, Final, Literal, Protocol
 
 from msgspec import Struct
 
+from omniroute.config.model import RequestLimits
 from omniroute.errors import Kind
 
 DEFAULT_FORMAT: Final = "openai-chat"
@@ -312,6 +313,11 @@ class ClientFormat(Protocol):
 
     def counted(self, raw: bytes) -> bytes:
         """The request to count, out of a body that asks for a count; any other body as it is."""
+        ...
+
+    def check_bounds(self, body: dict[str, Any], limits: RequestLimits) -> None:
+        """Raises TranslationError, naming the field, for a body with too many messages, tools or
+        fields, or with too long a name."""
         ...
 
     def check_counted(self, body: dict[str, Any]) -> None:

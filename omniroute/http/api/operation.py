@@ -22,6 +22,7 @@ import msgspec
 from msgspec import Struct
 from sanic import HTTPResponse
 
+from omniroute.config.model import RequestLimits
 from omniroute.errors import RequestError
 from omniroute.http.edge.asked import Asked
 from omniroute.http.edge.respond import whole
@@ -78,7 +79,10 @@ def operation(
             given["query"] = read_query(asked, contract.query)
         if body is not None:
             missing = not asked.body and not required
-            given["body"] = None if missing else read_body(asked.body, body)
+            given["body"] = None
+            if not missing:
+                limits = runtime.snapshot.config.server.limits
+                given["body"] = read_body(asked.body, body, limits)
         if contract.if_match:
             given["if_match"] = asked.headers.get("if-match")
         return _answer(await handle(runtime, **given), content_type)
@@ -94,9 +98,9 @@ def operation(
     )
 
 
-def read_body(raw: bytes, kind: type[T]) -> T:
+def read_body(raw: bytes, kind: type[T], limits: RequestLimits) -> T:
     """A body as `kind`. Raises RequestError (400) that names the field which is wrong."""
-    return _converted(parse_body(raw), kind)
+    return _converted(parse_body(raw, limits), kind)
 
 
 def read_query(asked: Asked, kind: type[T]) -> T:

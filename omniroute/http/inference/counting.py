@@ -11,6 +11,7 @@ from sanic import HTTPResponse
 from omniroute.http.edge.asked import Asked
 from omniroute.http.edge.respond import whole
 from omniroute.http.inference.generate import inbound_of
+from omniroute.request.bounds import check_size
 from omniroute.translation.values import Endpoint
 from omniroute.worker.runtime import Runtime
 
@@ -22,7 +23,9 @@ async def count(
     runtime: Runtime, asked: Asked, endpoint: Endpoint, places: Mapping[str, str]
 ) -> HTTPResponse:
     """The count of a request. Raises RequestError, also for what is no request."""
-    client = runtime.snapshot.formats.client(endpoint.format)
+    snapshot = runtime.snapshot
+    client = snapshot.formats.client(endpoint.format)
+    check_size(asked.body, snapshot.config.server.limits)
     inbound = inbound_of(runtime, asked, endpoint, places, body=client.counted(asked.body))
     found = await runtime.pipeline.count(inbound)
     body = orjson.dumps(client.answer("count", {"tokens": found.tokens}))

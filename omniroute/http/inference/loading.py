@@ -30,7 +30,7 @@ def loaded(runtime: Runtime, asked: Asked, endpoint: Endpoint) -> HTTPResponse |
     if client.loads_without is None or len(asked.body) > MAX_BODY_BYTES:
         return None
     try:
-        body = parse_body(asked.body)
+        body = parse_body(asked.body, snapshot.config.server.limits)
     except RequestError:
         return None  # the pipeline says so, and writes it down
     model = body.get("model")

@@ -38,8 +38,9 @@ async def details(
     runtime: Runtime, asked: Asked, endpoint: Endpoint, places: Mapping[str, str]
 ) -> HTTPResponse:
     """One model that a body names. Raises RequestError as `single` does, and for no name (400)."""
-    client = runtime.snapshot.formats.client(endpoint.format)
-    model = client.details_of(parse_body(asked.body))
+    snapshot = runtime.snapshot
+    client = snapshot.formats.client(endpoint.format)
+    model = client.details_of(parse_body(asked.body, snapshot.config.server.limits))
     if model is None:
         raise RequestError("invalid_request", "model is required", param="model")
     return _shown(runtime, asked, endpoint, "details", model)
