@@ -9,9 +9,11 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Self
 
@@ -20,6 +22,7 @@ import httpx
 from omniroute.active.load import Options, load
 from omniroute.http.edge import server
 from omniroute.http.surface import routes
+from omniroute.ledger.database import create_database, database_path
 from omniroute.worker.runtime import Runtime
 
 ECHO = """
@@ -68,6 +71,15 @@ async def until(holds: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
+@cache
+def _empty_database() -> bytes:
+    """What a gateway writes before its first row: half of the time of a short test to make anew."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = database_path(Path(folder))
+        create_database(path)
+        return path.read_bytes()
+
+
 @asynccontextmanager
 async def running(
     folder: Path, text: str = ECHO, *, others: Mapping[str, str] | None = None
@@ -77,9 +89,11 @@ async def running(
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(content)
     (folder / "omniroute.yaml").write_text(text)
-    options = Options(
-        files=(str(folder / "omniroute.yaml"),), data_dir=str(folder / "data"), port=0
-    )
+    data = folder / "data"
+    if not data.exists():
+        data.mkdir(mode=0o700)
+        database_path(data).write_bytes(_empty_database())
+    options = Options(files=(str(folder / "omniroute.yaml"),), data_dir=str(data), port=0)
     listener = socket.create_server(("127.0.0.1", 0))
     runtime = await Runtime.open(options, load(options))
     gateway = Gateway(runtime, folder, f"http://127.0.0.1:{listener.getsockname()[1]}")
