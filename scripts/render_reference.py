@@ -50,6 +50,8 @@ def _commands(group: click.Group, prefix: str) -> Iterator[tuple[str, click.Comm
     for name in group.list_commands(context):
         command = group.get_command(context, name)
         if isinstance(command, click.Group):
+            if command.invoke_without_command:
+                yield f"{prefix} {name}", command
             yield from _commands(command, f"{prefix} {name}")
         elif command is not None and not command.hidden:
             yield f"{prefix} {name}", command

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import click
 
+from omniroute.cli.completing import codes as complete_codes
 from omniroute.config.codes import load_codes, render_code
 from omniroute.config.schema import suggest
 from omniroute.errors import UsageError
 
 
 @click.command("explain")
-@click.argument("code", required=False)
+@click.argument("code", required=False, shell_complete=complete_codes)
 def explain_command(code: str | None) -> None:
     """Tell what a diagnostic CODE means, by a wrong and a right example; without it, list all."""
     codes = load_codes()

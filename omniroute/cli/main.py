@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 import click
 
+from omniroute.cli.version import SHOWN
 from omniroute.errors import OmnirouteError, UsageError
 
 
@@ -44,10 +45,20 @@ COMMANDS: Final[Mapping[str, Lazy]] = {
         "Write a commented starter configuration to FILE (default: omniroute.yaml).",
     ),
     "keys": Lazy("omniroute.cli.keys", "keys_group", "Make and list API keys."),
+    "providers": Lazy(
+        "omniroute.cli.providers",
+        "providers_group",
+        "List the presets: providers that need a name and a credential, and nothing else.",
+    ),
     "route": Lazy(
         "omniroute.cli.route",
         "route_command",
         "Show the way that a request for MODEL would take, with the reason for every step.",
+    ),
+    "schema": Lazy(
+        "omniroute.cli.schema",
+        "schema_command",
+        "Print the JSON Schema of the configuration, for editors and your own tools.",
     ),
     "serve": Lazy(
         "omniroute.cli.serve",
@@ -90,6 +101,7 @@ class _Commands(click.Group):
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(message=SHOWN, version="")
 def cli() -> None:
     """OmniRoute: a declarative AI gateway."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -12,7 +12,7 @@ import click
 from omniroute.active.disk import Disk
 from omniroute.active.inspect import inspect
 from omniroute.config.check import Checked
-from omniroute.config.diagnostics import has_errors
+from omniroute.config.diagnostics import Diagnostic
 from omniroute.config.loader import Reader
 from omniroute.config.model import Config
 from omniroute.config.render import count, render_text
@@ -22,6 +22,7 @@ DEFAULT_FILE: Final = "omniroute.yaml"
 
 F = TypeVar("F", bound=Callable[..., object])
 
+_REMINDED: Final = 5  # so many warnings follow an answer; it is the answer that was asked for
 _COLOURS: Final = {
     "error": "red",
     "warning": "yellow",
@@ -72,12 +73,26 @@ def check_with(reader: Reader, files: tuple[str, ...]) -> Checked:
 
 
 def load_config(given: tuple[str, ...]) -> Config:
-    """The configuration for a command that needs a good one; findings go to standard error."""
+    """The configuration for a command that needs a good one.
+
+    Errors go to standard error with their lines, warnings in a line each after the answer.
+    """
     checked = check_files(config_files(given))
-    show_findings(checked)
-    if checked.config is None or has_errors(checked.diagnostics):
+    if checked.config is None:
+        show_findings(checked)
         raise rejected(checked)
+    warnings = checked.diagnostics
+    if warnings:
+        click.get_current_context().call_on_close(lambda: _remind(warnings))
     return checked.config
+
+
+def _remind(warnings: Sequence[Diagnostic]) -> None:
+    for item in warnings[:_REMINDED]:
+        click.echo(f"{style('warning', 'warning')} {item}", err=True)
+    if len(warnings) > _REMINDED:
+        rest = len(warnings) - _REMINDED
+        click.echo(f"and {rest} more; `omniroute check` shows all, with their lines", err=True)
 
 
 def show_findings(checked: Checked) -> None:

@@ -10,6 +10,7 @@ import orjson
 from msgspec import Struct
 
 from omniroute.admission.values import Refuse
+from omniroute.cli import completing
 from omniroute.cli.options import config_option, load_config, style
 from omniroute.cli.tabular import aligned, window
 from omniroute.config.model import Mark
@@ -25,9 +26,15 @@ _INDENT: Final = "  "
 
 
 @click.command("route")
-@click.argument("model")
+@click.argument("model", shell_complete=completing.models)
 @config_option
-@click.option("--key", "key_id", metavar="ID", help="As this key: its models, tags and policies.")
+@click.option(
+    "--key",
+    "key_id",
+    metavar="ID",
+    shell_complete=completing.keys,
+    help="As this key: its models, tags and policies.",
+)
 @click.option("--at", "at", metavar="TIME", help="As of this instant, such as 2027-01-31T22:00Z.")
 @click.option(
     "--tokens", type=click.IntRange(0), default=0, metavar="N", help="Input tokens, estimated."
@@ -39,7 +46,12 @@ _INDENT: Final = "  "
 @click.option(
     "--header", "headers", multiple=True, metavar="NAME=VALUE", help="A header; repeatable."
 )
-@click.option("--provider", metavar="ID", help="As at /v1/providers/ID/…: this provider alone.")
+@click.option(
+    "--provider",
+    metavar="ID",
+    shell_complete=completing.providers,
+    help="As at /v1/providers/ID/…: this provider alone.",
+)
 @click.option("--session", metavar="ID", help="The request belongs to a session.")
 @click.option(
     "--seed", type=int, default=0, show_default=True, help="For strategies that draw at random."

@@ -11,6 +11,7 @@ import click
 import orjson
 from msgspec import structs
 
+from omniroute.cli.completing import formats as complete_formats
 from omniroute.cli.formats import load_tables, tables_option, write_json
 from omniroute.errors import OmnirouteError, TranslationError, UsageError
 from omniroute.translation.values import Destination, Pair
@@ -22,8 +23,22 @@ F = TypeVar("F", bound=Callable[..., object])
 
 @click.command("translate")
 @click.argument("file", metavar="FILE")
-@click.option("--from", "source", required=True, metavar="FORMAT", help="The format of FILE.")
-@click.option("--to", "to", required=True, metavar="FORMAT", help="The format to show.")
+@click.option(
+    "--from",
+    "source",
+    required=True,
+    metavar="FORMAT",
+    shell_complete=complete_formats,
+    help="The format of FILE.",
+)
+@click.option(
+    "--to",
+    "to",
+    required=True,
+    metavar="FORMAT",
+    shell_complete=complete_formats,
+    help="The format to show.",
+)
 @click.option("--response", "is_response", is_flag=True, help="FILE is an answer.")
 @click.option("--stream", "is_stream", is_flag=True, help="FILE is a streamed answer, as sent.")
 @click.option(

@@ -36,7 +36,7 @@ class Presets:
         preset = None if name is None else self._presets.get(name)
         if name is not None and preset is None:
             message = f'there is no preset "{name}"'
-            hint = suggest(name, self._presets)
+            hint = suggest(name, self._presets) or "`omniroute providers` lists them"
             binding.report("OR501", (*path, "preset"), message, hint=hint)
         if preset is not None:
             values = _over(preset, values)

@@ -132,6 +132,8 @@ def _inline(node: object, definitions: Mapping[str, Any]) -> object:
     if not isinstance(node, dict):
         return node
     fields = cast("dict[str, object]", node)
+    if "x-catalog" in fields:  # a list for editors: a check is given the catalog itself
+        fields = {key: value for key, value in fields.items() if key != "enum"}
     name = fields.get("$ref")
     if isinstance(name, str):
         target = cast("dict[str, object]", definitions[name.removeprefix("#/$defs/")])

@@ -129,7 +129,9 @@ def test_init_writes_a_good_file_and_does_not_replace_one(tmp_path: Path) -> Non
 
 
 def test_version_and_completion(tmp_path: Path) -> None:
-    assert run(tmp_path, "version").out.startswith("omniroute 0.")
+    shown = run(tmp_path, "version").out
+    assert shown.startswith("omniroute 0.")
+    assert run(tmp_path, "--version").out == shown
     for shell in ("bash", "zsh", "fish"):
         ran = run(tmp_path, "completion", shell)
         assert ran.code == 0
@@ -144,3 +146,18 @@ def test_the_first_key_says_that_it_shuts_the_door(tmp_path: Path) -> None:
         for name in "ab"
     ]
     assert told == [True, False]
+
+
+def test_warnings_follow_the_answer_in_a_line_each(tmp_path: Path) -> None:
+    names = [f"lab{number}" for number in range(7)]
+    entries = "".join(
+        f"  {name}: {{preset: echo, headers: {{Authorization: x}}}}\n" for name in names
+    )
+    (tmp_path / "omniroute.yaml").write_text(f"providers:\n{entries}")
+    ran = run(tmp_path, "keys", "list")
+    assert ran.code == 0
+    assert ran.out.startswith("NAME")
+    warnings = ran.err.splitlines()
+    assert warnings[0].startswith("warning omniroute.yaml:2:")
+    assert len(warnings) == 6
+    assert warnings[-1] == "and 2 more; `omniroute check` shows all, with their lines"

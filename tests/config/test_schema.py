@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from importlib.resources import files
 from typing import Any, cast
 
 import jsonschema
 import msgspec
+import orjson
 import pytest
 
+from omniroute.base.data import read_data
+from omniroute.catalog.presets import load_presets
 from omniroute.config import model
 from omniroute.config.model import Config
 from omniroute.config.schema import LATER, load_schema, suggest
 from tests.config.files import HASH_A, check_text, found
 
 Schema = Mapping[str, Any]
+
+
+def read_starter() -> str:
+    return files("omniroute.cli").joinpath("starter.yaml").read_text()
 
 
 def fields(schema: Schema, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Schema]]:
@@ -43,6 +51,14 @@ REQUIRED = set(required(load_schema()))
 
 def test_the_schema_is_a_valid_schema() -> None:
     jsonschema.Draft202012Validator.check_schema(cast("dict[str, Any]", load_schema()))
+
+
+def test_editors_know_every_preset_and_where_the_schema_is() -> None:
+    raw = orjson.loads(read_data("schemas", "omniroute.schema.json"))
+    assert raw["$defs"]["provider"]["properties"]["preset"]["enum"] == sorted(load_presets())
+    first, _ = read_starter().split("\n", 1)
+    assert first == f"# yaml-language-server: $schema={raw['$id']}"
+    assert raw["$id"].startswith("https://")
 
 
 @pytest.mark.parametrize("path", FIELDS, ids=".".join)

@@ -1,0 +1,57 @@
+"""`omniroute providers`: what a preset stands for, to read and to paste."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import orjson
+
+from omniroute.catalog.presets import load_presets
+from omniroute.config.yamltree import parse_yaml, to_plain
+from tests.cli.programs import run
+
+
+def test_the_list_has_every_preset(tmp_path: Path) -> None:
+    ran = run(tmp_path, "providers")
+    assert ran.code == 0
+    assert [line.split()[0] for line in ran.out.splitlines()] == ["PRESET", *load_presets()]
+    listed = orjson.loads(run(tmp_path, "providers", "--json").out)
+    assert [row["preset"] for row in listed] == list(load_presets())
+
+
+def test_what_a_preset_shows_can_be_pasted(tmp_path: Path) -> None:
+    ran = run(tmp_path, "providers", "show", "openai")
+    assert ran.out.startswith("preset    openai\n")
+    _, entry, models = ran.out.split("\n\n")
+    root = parse_yaml(entry.encode(), "f").root
+    assert root is not None
+    assert to_plain(root) == {
+        "providers": {
+            "openai": {
+                "preset": "openai",
+                "connections": {"main": {"api_key": "${env:OPENAI_API_KEY}"}},
+            }
+        }
+    }
+    shown = orjson.loads(run(tmp_path, "providers", "show", "openai", "--json").out)
+    assert len(models.splitlines()) == 1 + len(shown["models"])
+    assert shown["models"][0].keys() == {
+        "id", "kind", "context_window", "capabilities", "input_usd", "output_usd",
+    }  # fmt: skip
+    (tmp_path / "omniroute.yaml").write_text(entry)
+    assert run(tmp_path, "check", "--strict").code == 0
+
+
+def test_what_has_no_key_and_no_models_is_shown_too(tmp_path: Path) -> None:
+    ran = run(tmp_path, "providers", "show", "ollama")
+    assert "MODEL" not in ran.out
+    assert ran.out.endswith("providers:\n  ollama:\n    preset: ollama\n")
+
+
+def test_a_wrong_name_gets_a_near_one_or_the_way_to_the_list(tmp_path: Path) -> None:
+    near = run(tmp_path, "providers", "show", "opnai")
+    assert (near.code, near.err) == (
+        2, 'error: there is no preset "opnai"; did you mean "openai"?\n',
+    )  # fmt: skip
+    far = run(tmp_path, "providers", "show", "zzz")
+    assert far.err == 'error: there is no preset "zzz"; `omniroute providers` lists them\n'
