@@ -138,12 +138,19 @@ def _compile(options: Options, inspected: Inspected) -> Loaded:
     if not checked.config.providers:  # emptied by mistake it would take every key along
         raise RejectedError("nothing to serve: no provider", _as_error(checked, "OR520"), watched)
     config, waiting = _with_options(checked.config, options)
+    secret_files: list[str] = []
+
+    def read_file(path: str) -> bytes:
+        secret_files.append(path)  # also one that is missing now: it may come
+        return Path(path).read_bytes()
+
     snapshot = compile_snapshot(
         config,
         formats,
         digest=digest_of(checked.digest, inspected.tables),
-        around=Surroundings(env=os.environ.get, read_file=_read_file),
+        around=Surroundings(env=os.environ.get, read_file=read_file),
     )
+    watched = tuple(dict.fromkeys((*watched, *secret_files)))
     return Loaded(inspected=inspected, snapshot=snapshot, watched=watched, waiting=waiting)
 
 
@@ -165,10 +172,6 @@ def _watched(options: Options, inspected: Inspected) -> tuple[str, ...]:
     users = user_folder(options.files)
     tables = [name for name in inspected.tables if Path(name).parent == users]
     return tuple(dict.fromkeys((*checked.files, *tables, *folders, str(users))))
-
-
-def _read_file(path: str) -> bytes:
-    return Path(path).read_bytes()
 
 
 def _with_options(config: Config, options: Options) -> tuple[Config, tuple[str, ...]]:

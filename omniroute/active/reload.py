@@ -59,6 +59,7 @@ class Reloader:
         self._activate = activate
         self._clock = clock
         self._watched = first.watched
+        self._sent = _sent(first)
         self.files = first.checked.files
         """The configuration files of what is being served."""
         self._stamp: Stamp = stamp_of(first.watched)
@@ -92,10 +93,12 @@ class Reloader:
             self._follow(loaded.watched)
             self.files = loaded.checked.files
             digest = loaded.snapshot.digest
-            # Asked for by a person, secrets may have changed although the files have not.
-            same = digest == old.digest and reason == WATCHED
+            # Secrets may have changed although the configuration has not; and who asks means it.
+            sent = _sent(loaded)
+            same = digest == old.digest and sent == self._sent and reason == WATCHED
             if not same:
                 self._activate(loaded)
+                self._sent = sent
             self.status = ReloadStatus(
                 ok=True,
                 digest=digest,
@@ -164,3 +167,8 @@ class Reloader:
             diagnostics=diagnostics,
             waiting=old.waiting,
         )
+
+
+def _sent(loaded: Loaded) -> tuple[object, ...]:
+    """What goes out with the secrets that references stand for now."""
+    return loaded.snapshot.outlets, loaded.snapshot.hooks

@@ -216,11 +216,13 @@ class Breaker(Struct, frozen=True, kw_only=True, rename=name_in_file):
 
 
 class Cooldown(Struct, frozen=True, kw_only=True, rename=name_in_file):
-    """`rate_limited_s` None means: as long as the provider's headers say."""
+    """`rate_limited_s` None means: as long as the provider's headers say; `auth_s` is the longest
+    rest after refusals of a credential in a row."""
 
     rate_limited_s: Annotated[float | None, Meta(extra={"kind": "cooldown"})] = None
     error_s: Duration = 5.0
     auth_s: Duration = 3600.0
+    auth_first_s: Duration = 10.0
 
 
 class Resilience(Struct, frozen=True, kw_only=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import sys
+from collections.abc import Iterator
 from typing import Final, Literal
 
 from msgspec import Struct
@@ -12,8 +13,9 @@ from msgspec import Struct
 from omniroute.base.version import __version__
 from omniroute.management import connections
 from omniroute.management.configuration import ReloadReport, reload_report
-from omniroute.management.moment import Instant
+from omniroute.management.moment import Instant, moment
 from omniroute.management.sessions import SessionReport, sessions
+from omniroute.routing import breaker
 from omniroute.worker.runtime import Runtime
 
 TOP_SESSIONS: Final = 10
@@ -57,11 +59,26 @@ class LedgerSummary(Struct, frozen=True, kw_only=True, rename="camel"):
     pending_bytes: int
 
 
+class Trouble(Struct, frozen=True, kw_only=True, rename="camel"):
+    """One reason for being `degraded`. `until` is when a refused credential or an open breaker is
+    tried again, by the next request that could use it; later than now or not."""
+
+    part: Literal["config", "state", "ledger", "breaker", "credential"]
+    connection_id: str | None = None
+    model: str | None = None
+    message: str
+    since: Instant | None = None
+    until: Instant | None = None
+
+
 class HealthReport(Struct, frozen=True, kw_only=True, rename="camel"):
     """`degraded` is a gateway after a failed reload, while the shared state is away, after records
-    were dropped, or while a breaker is open. `uptime` in seconds."""
+    were dropped, while a breaker is not closed or a provider's last word about a credential was no;
+    `reasons` are all of these. Breakers and credentials are as this worker, `pid`, knows them.
+    `uptime` in seconds."""
 
     status: Literal["healthy", "degraded"]
+    reasons: list[Trouble]
     timestamp: Instant
     version: str
     uptime: float
@@ -90,10 +107,11 @@ def health(runtime: Runtime) -> HealthReport:
     disabled = list(snapshot.index.unavailable)
     breakers = connections.count_breakers(runtime)
     loaded = reload_report(runtime)
-    well = loaded.ok and not spool.dropped and runtime.store.available and not breakers.open
+    reasons = list(_reasons(runtime))
     recent = sessions(runtime, limit=TOP_SESSIONS)
     return HealthReport(
-        status="healthy" if well else "degraded",
+        status="degraded" if reasons else "healthy",
+        reasons=reasons,
         timestamp=now.isoformat(),
         version=__version__,
         uptime=(now - runtime.started).total_seconds(),
@@ -124,3 +142,43 @@ def health(runtime: Runtime) -> HealthReport:
             appended=spool.appended, dropped=spool.dropped, pending_bytes=spool.pending_bytes
         ),
     )
+
+
+def _reasons(runtime: Runtime) -> Iterator[Trouble]:
+    """Everything that is not as it should be, the gateway's own first."""
+    status = runtime.reloader.status
+    if not status.ok:
+        yield Trouble(
+            part="config",
+            message=f"the files cannot be served: {status.error}",
+            since=status.attempted_at.isoformat(),
+        )
+    if not runtime.store.available:
+        yield Trouble(part="state", message=f"the store {runtime.store.name} is away")
+    if runtime.spool.stats.dropped:
+        yield Trouble(
+            part="ledger", message=f"{runtime.spool.stats.dropped} usage records were dropped"
+        )
+    at = moment(runtime)
+    for key, connection in runtime.live.connections.items():
+        if connection.refusals.count:
+            yield Trouble(
+                part="credential",
+                connection_id=key,
+                message=connection.blocked_by,
+                since=at.at(connection.refusals.since_s).isoformat(),
+                until=at.at(connection.blocked_until_s).isoformat(),
+            )
+    for key, health in runtime.live.models.items():
+        state = health.breaker
+        if not isinstance(state, breaker.Closed):
+            provider, name, model = key.split("/", 2)
+            is_open = isinstance(state, breaker.Open)
+            yield Trouble(
+                part="breaker",
+                connection_id=f"{provider}/{name}",
+                model=model,
+                message=f"breaker {'open' if is_open else 'half-open'} ({health.last_failure})",
+                since=at.at(health.breaker_since_s).isoformat(),
+                until=at.at(state.until_s).isoformat() if isinstance(state, breaker.Open) else None,
+            )

@@ -176,6 +176,12 @@ class _Scrape(Collector):
             provider, connection, _ = key.split("/", 2)
             labels = (provider, connection, state_of(health).lower())
             states[labels] = states.get(labels, 0) + 1
+        yield self._counter(
+            "omniroute_connection_changes",
+            "Changes of a breaker's or a credential's state.",
+            ("connection", "part", "state"),
+            meters.changes.items(),
+        )
         yield self._gauge(
             "omniroute_breakers",
             "Breakers of a connection's models in each state.",

@@ -355,7 +355,8 @@ class Attempts:
             entry.not_before_s = health.limited_until_s
             self._todo.append(entry)
         else:
-            self._shut.append(entry)
+            if not health.is_refused():
+                self._shut.append(entry)
             self._pass_over(entry, health.blocked_by, health.blocked_until_s)
         return True
 

@@ -3,15 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Literal
+
+from msgspec import Struct
 
 from omniroute.routing.breaker import CLOSED, State
 from omniroute.routing.cooldown import Quota
 from omniroute.routing.queue import ConnectionQueue, Ticket
+from omniroute.routing.refusals import Refusals
 
 USES_HALF_LIFE_S: Final = (
     60.0  # "recently" for least-used: long against a request, short against a shift
 )
+
+
+class Change(Struct, frozen=True, kw_only=True):
+    """A breaker or a credential has changed its state: for the log and the metrics."""
+
+    connection: str
+    """`provider/connection`."""
+    model: str | None = None
+    """None where the whole connection is meant."""
+    part: Literal["breaker", "credential"]
+    state: Literal["open", "half_open", "closed", "refused", "accepted", "replaced"]
+    reason: str = ""
+    """The class of the failure that led to it."""
+    rest_s: float = 0.0
+    """How long nothing is sent."""
+
+
+_MAX_MODEL_CHARS: Final = 100  # clients choose names
+
+
+def describe_change(change: Change) -> str:
+    """A change in words, for a line of the log."""
+    where = change.connection
+    if change.model is not None:
+        where += f"/{change.model[:_MAX_MODEL_CHARS]}"
+    reason = f" ({change.reason})" if change.reason else ""
+    match change.state:
+        case "refused":
+            what = f"its credential was refused{reason} and rests for {change.rest_s:g} s"
+        case "accepted":
+            what = "its credential is accepted again"
+        case "replaced":
+            what = "its credential, refused until now, was replaced"
+        case "open":
+            what = f"its breaker is open{reason} for {change.rest_s:g} s"
+        case "half_open":
+            what = "its breaker is half-open: a request tries whether it is well again"
+        case "closed":
+            what = "its breaker is closed"
+    return f"{where}: {what}"
 
 
 class ModelHealth:
@@ -21,6 +64,7 @@ class ModelHealth:
         "blocked_by",
         "blocked_until_s",
         "breaker",
+        "breaker_since_s",
         "failed",
         "failed_at_s",
         "hinted_until_s",
@@ -31,6 +75,7 @@ class ModelHealth:
         "quota_left",
         "quotas",
         "quotas_at_s",
+        "refusals",
         "refused_until_s",
         "rests_until_s",
         "score",
@@ -43,6 +88,8 @@ class ModelHealth:
 
     def __init__(self) -> None:
         self.breaker: State = CLOSED
+        self.breaker_since_s = 0.0
+        """Since when the breaker is in this state; 0 for a closed one that never moved."""
         self.blocked_until_s = 0.0
         """Nothing may be sent before: breaker open, or the provider said to wait."""
         self.blocked_by = ""
@@ -50,6 +97,7 @@ class ModelHealth:
         """The provider asked to wait until then."""
         self.hinted_until_s = 0.0
         """The last answer's `Retry-After`; counts when that answer turns out to be a 429."""
+        self.refusals = Refusals()
         self.refused_until_s = 0.0
         """The provider does not let this credential use this model."""
         self.rests_until_s = 0.0
@@ -72,6 +120,10 @@ class ModelHealth:
         self.waiting: dict[Ticket, None] = {}
         """Who has no other route and waits for the verdict of a probe."""
 
+    def is_refused(self) -> bool:
+        """Whether a refusal is what keeps requests away: nobody waits for the end of that."""
+        return self.refused_until_s >= self.blocked_until_s
+
     def wake(self) -> None:
         """The breaker has moved: all who wait look again."""
         waiting, self.waiting = self.waiting, {}
@@ -88,10 +140,11 @@ class ModelHealth:
 class ConnectionHealth:
     """What is common to all models of one connection: its credential and its queue."""
 
-    __slots__ = ("blocked_by", "blocked_until_s", "queue", "seen_s")
+    __slots__ = ("blocked_by", "blocked_until_s", "queue", "refusals", "seen_s")
 
     def __init__(self) -> None:
         self.queue = ConnectionQueue()
+        self.refusals = Refusals()
         self.blocked_until_s = 0.0
         """The credential was refused or has no money left; nothing may be sent before."""
         self.blocked_by = ""

@@ -8,10 +8,10 @@ and the oldest goes first.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from random import Random
-from typing import Final
+from typing import Final, Literal
 
 from msgspec import Struct
 
@@ -19,8 +19,8 @@ from omniroute.config.model import Breaker as BreakerSettings
 from omniroute.config.model import Cooldown as CooldownSettings
 from omniroute.config.model import Ref
 from omniroute.routing import breaker, cooldown
-from omniroute.routing.breaker import Permit
-from omniroute.routing.health import ConnectionHealth, ModelHealth
+from omniroute.routing.breaker import Permit, State
+from omniroute.routing.health import Change, ConnectionHealth, ModelHealth
 from omniroute.routing.index import ModelIndex
 from omniroute.routing.retry import Blame, RetryBudget
 from omniroute.routing.values import Candidate
@@ -31,6 +31,11 @@ MAX_SESSIONS: Final = 10_000  # about 4 MB; the least recently used is forgotten
 _LATENCY_WEIGHT: Final = 0.2  # of the newest answer in the moving average
 _SCORE_WEIGHT: Final = 0.1
 DEFAULT_LIMITED_S: Final = 5.0  # a 429 without any hint
+_STATES: Final[Mapping[type, Literal["open", "half_open", "closed"]]] = {
+    breaker.Closed: "closed",
+    breaker.Open: "open",
+    breaker.HalfOpen: "half_open",
+}
 
 
 class Binding(Struct, frozen=True):
@@ -78,7 +83,9 @@ class Session:
 class LiveState:
     """Implements `LiveView`; the only place that changes it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, on_change: Callable[[Change], None] | None = None) -> None:
+        """`on_change` hears of every change of a breaker's or a credential's state."""
+        self._on_change = on_change
         self.models: OrderedDict[str, ModelHealth] = OrderedDict()
         self.connections: dict[str, ConnectionHealth] = {}
         self.sessions: OrderedDict[str, Session] = OrderedDict()
@@ -89,7 +96,7 @@ class LiveState:
         self._good: dict[str, str] = {}
         self._budgets: dict[str, RetryBudget] = {}
         self._declared: frozenset[str] = frozenset()
-        self._identities: Mapping[str, tuple[str, str, Ref | None]] = {}
+        self._identities: Mapping[str, tuple[str, str, Ref | None, object]] = {}
         """What makes a connection the same one after a reload: address, format, credential."""
 
     # What planners read
@@ -134,7 +141,8 @@ class LiveState:
         """Count a request in; None when the breaker says no. The queue's place is the caller's."""
         health = self.model(candidate, now_s)
         settings = candidate.resilience.breaker
-        health.breaker, permit = breaker.ask(health.breaker, settings, now_s)
+        state, permit = breaker.ask(health.breaker, settings, now_s)
+        self._move(candidate.key, health, state, now_s)
         _settle(health, settings, now_s)
         if permit is None:
             return None
@@ -146,7 +154,14 @@ class LiveState:
     def answered(self, lease: Lease, now_s: float) -> None:
         """The first bytes of a good answer are here."""
         health, settings = lease.health, lease.candidate.resilience.breaker
-        health.breaker = breaker.succeed(health.breaker, settings, lease.permit)
+        state = breaker.succeed(health.breaker, settings, lease.permit)
+        self._move(lease.candidate.key, health, state, now_s)
+        if health.refusals.end(lease.began_s):
+            health.refused_until_s = 0.0
+            self._tell_credential(lease.candidate, "accepted", of_model=True)
+        if lease.connection.refusals.end(lease.began_s):
+            lease.connection.blocked_until_s = 0.0
+            self._tell_credential(lease.candidate, "accepted")
         _settle(health, settings, now_s)
         if lease.permit.probe is not None:
             health.wake()
@@ -162,7 +177,8 @@ class LiveState:
         """An attempt failed; learn about whom the failure speaks of."""
         health, settings = lease.health, lease.candidate.resilience
         if blame == "provider":
-            health.breaker = breaker.fail(health.breaker, settings.breaker, lease.permit, now_s)
+            state = breaker.fail(health.breaker, settings.breaker, lease.permit, now_s)
+            self._move(lease.candidate.key, health, state, now_s, failure.kind)
             # A 503's Retry-After is often a guess: the connection comes last, but may be tried.
             asked_s = min(failure.retry_after_s or 0.0, settings.retry.max_interval_s)
             rest_s = max(settings.cooldown.error_s, asked_s)
@@ -173,10 +189,14 @@ class LiveState:
             wait_s = _limited_for_s(settings.cooldown, health, failure, now_s)
             health.limited_until_s = max(health.limited_until_s, now_s + wait_s)
         elif blame == "credential":
-            lease.connection.blocked_until_s = now_s + settings.cooldown.auth_s
-            lease.connection.blocked_by = f"credential refused ({failure.kind})"
+            self._refuse_credential(lease, failure, now_s)
         elif blame == "model":
-            health.refused_until_s = now_s + settings.cooldown.auth_s
+            rest = health.refusals.add(settings.cooldown, began_s=lease.began_s, now_s=now_s)
+            if rest is not None:
+                health.refused_until_s = now_s + rest
+                self._tell_credential(
+                    lease.candidate, "refused", failure.kind, rest_s=rest, of_model=True
+                )
         _settle(health, settings.breaker, now_s)
         if lease.permit.probe is not None:
             health.wake()
@@ -185,6 +205,14 @@ class LiveState:
             health.failed_at_s = now_s
             health.last_failure = failure.kind
             health.score -= _SCORE_WEIGHT * health.score
+
+    def _refuse_credential(self, lease: Lease, failure: Failure, now_s: float) -> None:
+        connection, settings = lease.connection, lease.candidate.resilience.cooldown
+        rest_s = connection.refusals.add(settings, began_s=lease.began_s, now_s=now_s)
+        if rest_s is not None:
+            connection.blocked_until_s = now_s + rest_s
+            connection.blocked_by = f"credential refused ({failure.kind})"
+            self._tell_credential(lease.candidate, "refused", failure.kind, rest_s=rest_s)
 
     def give_back(self, lease: Lease, now_s: float) -> None:
         """An attempt ended without a verdict (the client left)."""
@@ -251,6 +279,50 @@ class LiveState:
             found = self._budgets[provider] = RetryBudget(now_s)
         return found
 
+    # Changes
+
+    def _move(
+        self, key: str, health: ModelHealth, state: State, now_s: float, reason: str = ""
+    ) -> None:
+        """The breaker of a record goes to that state."""
+        before, health.breaker = health.breaker, state
+        if type(before) is type(state):
+            return
+        health.breaker_since_s = now_s
+        if self._on_change is not None:
+            provider, connection, model = key.split("/", 2)
+            self._on_change(
+                Change(
+                    connection=f"{provider}/{connection}",
+                    model=model,
+                    part="breaker",
+                    state=_STATES[type(state)],
+                    reason=reason,
+                    rest_s=state.until_s - now_s if isinstance(state, breaker.Open) else 0.0,
+                )
+            )
+
+    def _tell_credential(
+        self,
+        candidate: Candidate,
+        state: Literal["refused", "accepted"],
+        reason: str = "",
+        *,
+        rest_s: float = 0.0,
+        of_model: bool = False,
+    ) -> None:
+        if self._on_change is not None:
+            self._on_change(
+                Change(
+                    connection=candidate.connection_key,
+                    model=candidate.model.split("/", 1)[1] if of_model else None,
+                    part="credential",
+                    state=state,
+                    reason=reason,
+                    rest_s=rest_s,
+                )
+            )
+
     # Records
 
     def model(self, candidate: Candidate, now_s: float) -> ModelHealth:
@@ -281,19 +353,22 @@ class LiveState:
         for _, key in sorted(idle)[: MAX_MODELS // 8]:
             del self.models[key]
 
-    def adopt(self, index: ModelIndex) -> None:
+    def adopt(self, index: ModelIndex, credentials: Mapping[str, object] | None = None) -> None:
         """A new snapshot serves from now on: what it no longer has is forgotten, the rest stays.
 
         A connection whose credential or address changed starts with a clean record: what was
         learned speaks of another account. Requests still running on the old snapshot end well;
-        their records are made anew and go with the next snapshot.
+        their records are made anew and go with the next snapshot. `credentials` are what references
+        stand for, by `provider/connection`: a variable or a file may hold another one now.
         """
+        resolved = credentials or {}
         self._declared = frozenset(candidate.key for candidate in index.candidates())
         identities = {
             f"{provider.id}/{connection.id}": (
                 connection.base_url or provider.base_url,
                 provider.format,
                 connection.api_key,
+                resolved.get(f"{provider.id}/{connection.id}"),
             )
             for provider in index.config.providers.values()
             for connection in provider.connections.values()
@@ -310,10 +385,12 @@ class LiveState:
             del self._budgets[provider]
 
     def _forget_connection(self, key: str) -> None:
-        self.connections.pop(key, None)
+        known = self.connections.pop(key, None)
+        if known is not None and known.refusals.count and self._on_change is not None:
+            self._on_change(Change(connection=key, part="credential", state="replaced"))
         prefix = f"{key}/"
         for name in [name for name in self.models if name.startswith(prefix)]:
-            del self.models[name]
+            self._move(name, self.models.pop(name), breaker.CLOSED, 0.0)
 
     def reset(self, scope: str = "") -> int:
         """Close breakers and end rests; how many records that changed.
@@ -326,13 +403,15 @@ class LiveState:
                 continue
             if health.breaker != breaker.CLOSED or health.blocked_until_s or health.rests_until_s:
                 changed += 1
-            health.breaker = breaker.CLOSED
+            self._move(key, health, breaker.CLOSED, 0.0)
+            health.refusals.clear()
             health.blocked_until_s = health.limited_until_s = 0.0
             health.refused_until_s = health.rests_until_s = 0.0
         for key, connection in self.connections.items():
             if f"{key}/".startswith(scope):
                 changed += connection.blocked_until_s > 0
                 connection.blocked_until_s = 0.0
+                connection.refusals.clear()
         return changed
 
 

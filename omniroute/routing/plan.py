@@ -46,6 +46,7 @@ class Excluded(Struct, frozen=True, kw_only=True):
     """When it may be tried again, on the clock that was handed in; None: not for this request."""
     waits_for_quota: bool = False
     candidate: Candidate | None = None
+    """What may be waited for; None where that would hardly help, as with a refused credential."""
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -239,7 +240,9 @@ class _Planner:
                 return self._leave_out(candidate, TOO_SMALL)
         connection = self._connections.get(candidate.connection_key)
         if connection is not None and connection.blocked_until_s > now_s:
-            return self._leave_out(candidate, connection.blocked_by, connection.blocked_until_s)
+            return self._leave_out(
+                candidate, connection.blocked_by, connection.blocked_until_s, worth_waiting=False
+            )
         health = self._models.get(candidate.key)
         if health is None:
             return _READY
@@ -249,6 +252,7 @@ class _Planner:
                 health.blocked_by,
                 health.blocked_until_s,
                 waits_for_quota=health.limited_until_s >= health.blocked_until_s,
+                worth_waiting=not health.is_refused(),
             )
         return _RESTS if health.rests_until_s > now_s else _READY
 
@@ -298,6 +302,7 @@ class _Planner:
         until_s: float | None = None,
         *,
         waits_for_quota: bool = False,
+        worth_waiting: bool = True,
     ) -> Check:
         self.excluded.append(
             Excluded(
@@ -306,7 +311,7 @@ class _Planner:
                 mark=candidate.mark,
                 until_s=until_s,
                 waits_for_quota=waits_for_quota,
-                candidate=candidate,
+                candidate=candidate if worth_waiting else None,
             )
         )
         return Check.OUT

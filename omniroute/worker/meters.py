@@ -11,6 +11,7 @@ from typing import Final, TypeVar
 
 from omniroute.admission.budget import BudgetEvent
 from omniroute.ledger.record import RequestRecord
+from omniroute.routing.health import Change
 from omniroute.routing.index import ModelIndex
 
 _Key = TypeVar("_Key")
@@ -59,6 +60,8 @@ class Meters:
         self.attempts: dict[str, int] = {}
         self.failures: dict[tuple[str, str], int] = {}
         """By provider and error class."""
+        self.changes: dict[tuple[str, str, str], int] = {}
+        """Of breakers and credentials, by `provider/connection`, part and state."""
         self.skipped: dict[str, int] = {}
         """Frames of streams that could not be read, by provider."""
         self.warned: dict[tuple[str, str], int] = {}
@@ -101,6 +104,10 @@ class Meters:
     def skip(self, provider: str, frames: int) -> None:
         """Frames were left out of a provider's stream."""
         self.skipped[provider] = self.skipped.get(provider, 0) + frames
+
+    def change(self, change: Change) -> None:
+        """A breaker or a credential has changed its state."""
+        _add(self.changes, (change.connection, change.part, change.state))
 
     def warn(self, event: BudgetEvent) -> None:
         _add(self.warned, (event.budget, f"{event.threshold:g}"))

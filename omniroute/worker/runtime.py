@@ -27,6 +27,7 @@ from omniroute.ledger.drain import Drainer, keep_drained
 from omniroute.ledger.record import RequestRecord
 from omniroute.ledger.spool import Spool
 from omniroute.request.services import Services
+from omniroute.routing.health import Change, describe_change
 from omniroute.routing.live import LiveState
 from omniroute.state.store import Store
 from omniroute.upstream.pool import TransportPool
@@ -55,8 +56,8 @@ class Runtime:
         self.files = options.files
         self.draining = False
         self.transports = TransportPool()
-        self.live = LiveState()
-        self.live.adopt(first.snapshot.index)
+        self.live = LiveState(on_change=self._changed)
+        self.live.adopt(first.snapshot.index, _credentials(first.snapshot))
         self.worker = options.worker or 0
         self.spool = Spool(self.data_dir, worker=f"w{self.worker}")
         self.meters = Meters()
@@ -195,13 +196,23 @@ class Runtime:
         if hook is not None:
             self._webhooks.send(hook, event)
 
+    def _changed(self, change: Change) -> None:
+        self.meters.change(change)
+        level = logging.WARNING if change.state in ("open", "refused") else logging.INFO
+        _log.log(level, "%s", describe_change(change))
+
     def _redact(self, text: str) -> str:
         return self.snapshot.redact(text)
 
     def _activate(self, loaded: Loaded) -> None:
         self.snapshot = loaded.snapshot
-        self.live.adopt(loaded.snapshot.index)
+        self.live.adopt(loaded.snapshot.index, _credentials(loaded.snapshot))
         self.meters.adopt(loaded.snapshot.index)
         self._supervisor.start("transports", self.transports.retain(loaded.snapshot.transports))
         for listener in self._listeners:
             listener()
+
+
+def _credentials(snapshot: Snapshot) -> dict[str, object]:
+    """What each connection sends beside a request, its credential among it."""
+    return {key: outlet.headers for key, outlet in snapshot.outlets.items()}

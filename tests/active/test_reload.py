@@ -82,6 +82,29 @@ async def test_a_git_checkout_is_followed(tmp_path: Path) -> None:
         assert await models(gateway) == {"echo/echo", "second/echo"}
 
 
+async def test_a_secrets_file_is_followed_too(tmp_path: Path) -> None:
+    secret = tmp_path / "keys" / "lab"
+    secret.parent.mkdir()
+    secret.write_text("old")
+    lab = f"""
+  lab:
+    format: openai-chat
+    base_url: https://lab.example/v1
+    connections: {{main: {{api_key: "${{file:{secret}}}"}}}}
+"""
+    async with running(tmp_path, ECHO + lab) as gateway:
+
+        def sent() -> str:
+            headers = gateway.runtime.snapshot.outlets["lab/main"].headers
+            return {name.lower(): value for name, value in headers}["authorization"]
+
+        assert sent() == "Bearer old"
+        (tmp_path / "new").write_text("new")
+        (tmp_path / "new").rename(secret)
+        await gateway.until_generation(2)
+        assert sent() == "Bearer new"
+
+
 async def test_a_broken_file_leaves_the_old_one_serving(tmp_path: Path) -> None:
     async with running(tmp_path, ECHO + "auth: {dashboard: {require_login: false}}\n") as gateway:
         digest = gateway.runtime.snapshot.digest

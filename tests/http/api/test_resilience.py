@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.chat import ASK, COMPLETION, answer, lab
 from tests.running import Gateway, running
-from tests.scripted import scripted_upstream
+from tests.scripted import Recorded, scripted_upstream
 
 CHAT = "/v1/chat/completions"
 OPEN_MANAGEMENT = """
@@ -62,10 +65,71 @@ async def test_health_tells_what_is_down(tmp_path: Path) -> None:
     async with failing(tmp_path) as gateway:
         shown = await got(gateway, "/api/monitoring/health")
         assert shown["status"] == "degraded"
+        (reason,) = shown["reasons"]
+        since, until = map(datetime.fromisoformat, (reason.pop("since"), reason.pop("until")))
+        assert (until - since).total_seconds() == pytest.approx(300, abs=1)
+        assert reason == {
+            "part": "breaker",
+            "connectionId": "lab/main",
+            "model": "m",
+            "message": "breaker open (upstream)",
+        }
         assert shown["circuitBreakers"] == {"open": 1, "halfOpen": 0, "closed": 0, "total": 1}
         assert shown["providerHealth"]["lab"]["state"] == "OPEN"
         assert shown["lockouts"][0]["connectionId"] == "lab/main"
         assert shown["lockouts"][0]["reason"] == "breaker open"
+
+
+async def test_a_refused_credential_is_told_until_it_is_replaced(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("wrong")
+
+    def provider(request: Recorded) -> list[bytes]:
+        if request.headers["authorization"] == "Bearer right":
+            return [answer(200, COMPLETION)]
+        return [answer(401, {"error": {"message": "no such key"}})]
+
+    with caplog.at_level("INFO", "omniroute"):
+        async with (
+            scripted_upstream(provider) as upstream,
+            running(
+                tmp_path,
+                lab(upstream.url, OPEN_MANAGEMENT, SPARE).replace(
+                    "${env:LAB_KEY:-lab-credential}", f"${{file:{secret}}}"
+                ),
+            ) as gateway,
+        ):
+            path = "/api/monitoring/health"
+            assert (await got(gateway, path))["reasons"] == []
+            assert (await gateway.client.post(CHAT, json=ASK)).status_code == 401
+            shown = await got(gateway, path)
+            assert shown["status"] == "degraded"
+            (reason,) = shown["reasons"]
+            since, until = map(datetime.fromisoformat, (reason.pop("since"), reason.pop("until")))
+            assert 9 < (until - since).total_seconds() < 11
+            assert reason == {
+                "part": "credential",
+                "connectionId": "lab/main",
+                "model": None,
+                "message": "credential refused (authentication)",
+            }
+            assert (await gateway.client.post(CHAT, json=ASK)).status_code == 503
+            assert len(upstream.requests) == 1
+            secret.write_text("right")
+            await gateway.runtime.reloader.reload("test")
+            assert (await got(gateway, path))["status"] == "healthy"
+            assert (await gateway.client.post(CHAT, json=ASK)).status_code == 200
+            counted = await gateway.client.get("/metrics")
+            name = "omniroute_connection_changes_total"
+            labels = 'connection="lab/main",part="credential",state="refused"'
+            assert f'{name}{{{labels},worker="0"}} 1.0' in counted.text
+    told = [record.message for record in caplog.records if record.name == "omniroute.runtime"]
+    assert [line for line in told if line.startswith("lab/main")] == [
+        "lab/main: its credential was refused (authentication) and rests for 10 s",
+        "lab/main: its credential, refused until now, was replaced",
+    ]
 
 
 async def test_a_reset_closes_the_breaker(tmp_path: Path) -> None:
