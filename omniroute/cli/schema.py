@@ -10,4 +10,4 @@ from omniroute.base.data import read_data
 @click.command("schema")
 def schema_command() -> None:
     """Print the JSON Schema of the configuration, for editors and your own tools."""
-    click.echo(read_data("schemas", "omniroute.schema.json"), nl=False)
+    click.echo(read_data("schemas", "omniroute.schema.json").decode(), nl=False)

@@ -14,17 +14,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from hatchling.builders.wheel import WheelBuilder
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel built from this checkout, by the backend that pyproject.toml names."""
-    folder = tmp_path_factory.mktemp("dist")
-    (built,) = WheelBuilder(str(ROOT)).build(directory=str(folder), versions=["standard"])
-    return Path(built)
 
 
 @pytest.fixture(scope="module")
@@ -61,16 +52,6 @@ def test_metadata_says_what_users_need(wheel: Path) -> None:
     assert metadata["Requires-Python"] == ">=3.11"
     assert metadata["License-Expression"] == "Apache-2.0"
     assert metadata["License-File"] == "LICENSE"
-
-
-@pytest.fixture(scope="module")
-def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that holds the installed wheel; its dependencies come from this environment."""
-    folder = tmp_path_factory.mktemp("installed")
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
-    command += ["--target", str(folder), str(wheel)]
-    subprocess.run(command, check=True)  # noqa: S603 - our own wheel
-    return folder
 
 
 def test_it_serves_from_a_folder_without_the_sources(installed: Path, tmp_path: Path) -> None:
