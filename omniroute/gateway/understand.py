@@ -54,12 +54,10 @@ async def understand(request: Request) -> Inquiry:
     try:
         client.check_bounds(request.body, limits)
         check_name(inbound.model, "model", limits)
-    except TranslationError as error:
-        raise RequestError("invalid_request", error.message, param=error.param) from None
-    if client.continuing is not None:
-        await look_back(request, client.continuing)
-    full = request.full
-    try:
+        client.check(request.body)
+        if client.continuing is not None:
+            await look_back(request, client.continuing)
+        full = request.full
         facts = request.facts = client.facts(full)
     except TranslationError as error:
         raise RequestError("invalid_request", error.message, param=error.param) from None

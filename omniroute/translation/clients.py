@@ -106,7 +106,7 @@ def client_problems(table: Table) -> list[Problem]:
         value = table.section("client", *path)
         good = isinstance(value, str) and _HEADER.fullmatch(value) is not None
         check(*path, holds=good, message=header)
-    for path in (("key", "query"), ("loads_without",), ("count", "needs")):
+    for path in (("key", "query"), ("loads_without",)):
         value = table.section("client", *path)
         check(*path, holds=isinstance(value, str), message="a name")
     check(

@@ -12,6 +12,7 @@ from omniroute.errors import TranslationError
 from omniroute.translation import runtime
 from omniroute.translation.clients import client_problems, endpoints_of
 from omniroute.translation.failures import KINDS
+from omniroute.translation.fields import KnownFields, known_fields
 from omniroute.translation.hub import present
 from omniroute.translation.table import Table, describe
 from omniroute.translation.template import Converter, Path, Problem, TemplateCompiler
@@ -74,6 +75,8 @@ class Format(Struct, frozen=True, kw_only=True):
     writers: Writers
     unsupported: tuple[Unsupported, ...]
     setters: Mapping[str, Converter]
+    fields: KnownFields | None
+    """What a client's body is held to; None for a table that does not say."""
     known_fields: frozenset[str] | None
     """Members of a client's body that the table reads; None when that cannot be told."""
     conversation: frozenset[str] | None
@@ -128,6 +131,8 @@ class _Build:
         self.problems: list[Problem] = self.compiler.problems
         self.frames: dict[Path, list[str]] = {}
         self.endpoints: tuple[Endpoint, ...] = ()
+        self.fields, problems = known_fields(table.mapping("fields"))
+        self.problems += problems
 
     def add(self, path: Path, template: Any, name: str | None = None) -> str:
         name = name or ".".join(str(step) for step in path)
@@ -315,6 +320,7 @@ class _Build:
                 for field, rule in table.mapping("unsupported").items()
             ),
             setters={field: functions[f"set.{field}"] for field in table.mapping("set")},
+            fields=self.fields,
             known_fields=None if "@" in reads else frozenset(known),
             conversation=None if "@" in said else said,
             extra=self._extra(functions),

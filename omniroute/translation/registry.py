@@ -162,6 +162,10 @@ def _about(format: Format) -> About:
     )
 
 
+def _takes_all(body: dict[str, Any]) -> None:
+    """The check of a table that does not say what its fields may be."""
+
+
 class ClientSide:
     """See `omniroute.translation.values.ClientFormat`."""
 
@@ -169,11 +173,11 @@ class ClientSide:
         self.name = format.name
         self.continuing: Continuing | None = continuing_of(format)
         self._format = format
+        self.check = _takes_all if format.fields is None else format.fields.check
         table = format.table
         self.loads_without: str | None = table.section("client", "loads_without")
         self.unknown_model: str = table.section("client", "unknown_model") or _UNKNOWN_MODEL
         self._bounds = bounds_of(format)
-        self._needs: str | None = table.section("client", "count", "needs")
         self._progress: dict[str, Any] = table.mapping("client", "progress", "members")
         named = table.section("client", "progress", "named") is not False
         self._progress_head = b"event: progress\ndata: " if named else b"data: "
@@ -199,11 +203,8 @@ class ClientSide:
     def check_counted(self, body: dict[str, Any]) -> None:
         decode = self._format.functions["request.decode"]
         request = run_object(decode, body, {"dropped": {}, "request": body})
-        needs = self._needs
-        if needs is not None and not body.get(needs):
-            raise TranslationError(f"{needs} is required", param=needs)
         if not any(message.get("blocks") for message in request.get("messages") or ()):
-            raise TranslationError("the request says nothing", param=needs)
+            raise TranslationError("the request says nothing")
 
     def details_of(self, body: dict[str, Any]) -> str | None:
         convert = self._format.functions.get("client.details.of")

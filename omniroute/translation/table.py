@@ -17,7 +17,7 @@ from omniroute.wire.framing import FRAMINGS
 SECTIONS: Final = frozenset(
     {
         *("format", "title", "docs", "paths", "query", "headers", "forwards", "auth", "framing"),
-        *("maps", "mappings", "facts", "set", "known", "unsupported", "forgets"),
+        *("maps", "mappings", "fields", "facts", "set", "known", "unsupported", "forgets"),
         *("request", "response", "errors", "stream", "passthrough", "continuing"),
         *("embedding", "count", "client"),
     }
@@ -51,7 +51,7 @@ INNER: Final[Mapping[str, frozenset[str]]] = {
     ),
     "client.key": frozenset({"header", "query"}),
     "client.bounds": frozenset({"messages", "tools", "names"}),
-    "client.count": frozenset({"of", "needs"}),
+    "client.count": frozenset({"of"}),
     "client.details": frozenset({"of"}),
     "client.answers": frozenset(
         {"model", "models", "details", "count", "loaded", "forgotten", "about"}
@@ -74,7 +74,7 @@ _LISTS: Final = (
     *(("client", "bounds", name) for name in ("messages", "tools", "names")),
 )
 _MAPS: Final = (
-    *(("maps",), ("mappings",), ("set",), ("unsupported",)),
+    *(("maps",), ("mappings",), ("fields",), ("set",), ("unsupported",)),
     *(("client", "serves"), ("client", "progress", "members")),
 )
 TEXT_MAPS: Final = ("headers", "query")

@@ -281,6 +281,10 @@ class ClientFormat(Protocol):
     continuing: Continuing | None
     """None for formats whose clients send all that went before themselves."""
 
+    def check(self, body: dict[str, Any]) -> None:
+        """Raises TranslationError, naming the field, for what no provider of any format takes."""
+        ...
+
     def facts(self, body: dict[str, Any]) -> Facts:
         """Raises TranslationError naming the field when one has the wrong type."""
         ...
@@ -321,7 +325,7 @@ class ClientFormat(Protocol):
         ...
 
     def check_counted(self, body: dict[str, Any]) -> None:
-        """Raises TranslationError, naming the field, for what is no request."""
+        """Raises TranslationError for a request in which nothing is said that could be counted."""
         ...
 
     def details_of(self, body: dict[str, Any]) -> str | None:

@@ -120,8 +120,13 @@ def test_two_formats_at_one_path_are_told_apart_or_refused() -> None:
 )
 def test_what_is_no_request_is_not_counted(format: str, body: dict[str, Any], param: str) -> None:
     with pytest.raises(TranslationError) as refused:
-        formats().client(format).check_counted(body)
+        formats().client(format).check(body)
     assert refused.value.param == param
+
+
+def test_what_says_nothing_is_not_counted() -> None:
+    with pytest.raises(TranslationError):
+        formats().client("gemini").check_counted({"contents": [{"parts": [{}]}]})
 
 
 def test_a_count_may_ask_for_a_request_within() -> None:

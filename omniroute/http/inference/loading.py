@@ -7,7 +7,7 @@ from typing import Final
 import orjson
 from sanic import HTTPResponse
 
-from omniroute.errors import RequestError
+from omniroute.errors import RequestError, TranslationError
 from omniroute.http.edge.asked import Asked
 from omniroute.http.edge.auth import client_ip_of, presented_key
 from omniroute.http.edge.respond import whole
@@ -31,7 +31,8 @@ def loaded(runtime: Runtime, asked: Asked, endpoint: Endpoint) -> HTTPResponse |
         return None
     try:
         body = parse_body(asked.body, snapshot.config.server.limits)
-    except RequestError:
+        client.check(body)
+    except (RequestError, TranslationError):
         return None  # the pipeline says so, and writes it down
     model = body.get("model")
     if body.get(client.loads_without) or not isinstance(model, str) or not model:

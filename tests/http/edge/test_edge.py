@@ -27,6 +27,7 @@ keys:
 """
 )
 ASK = {"model": "echo", "messages": [{"role": "user", "content": "hi"}]}
+TURNS = b'{"messages": [{"role": "user", "content": "hi"}]'
 CHAT = "/v1/chat/completions"
 
 
@@ -42,11 +43,11 @@ def bearer(key: str) -> dict[str, str]:
         pytest.param(b"[]", 400, None, id="a list"),
         pytest.param(b"\xff\xfe", 400, None, id="not UTF-8"),
         pytest.param(b"[" * 5000, 400, None, id="nested too deep"),
-        pytest.param(b"{}", 400, "model", id="no model"),
-        pytest.param(b'{"model": 3}', 400, "model", id="model is a number"),
-        pytest.param(b'{"model": "nope/x", "messages": []}', 404, "model", id="unknown model"),
+        pytest.param(TURNS + b"}", 400, "model", id="no model"),
+        pytest.param(TURNS + b', "model": 3}', 400, "model", id="model is a number"),
+        pytest.param(TURNS + b', "model": "nope/x"}', 404, "model", id="unknown model"),
         pytest.param(b'{"model": "echo", "messages": "x"}', 400, "messages", id="messages is text"),
-        pytest.param(b'{"model": "echo", "stream": "yes"}', 400, "stream", id="stream is text"),
+        pytest.param(TURNS + b', "stream": "yes"}', 400, "stream", id="stream is text"),
     ],
 )
 async def test_a_bad_body_is_told_with_its_field(
