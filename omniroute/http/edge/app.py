@@ -6,19 +6,21 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from sanic import HTTPResponse, Sanic
+from sanic.exceptions import MethodNotAllowed
 from sanic.request import Request
 
 from omniroute.base.log import request_id
 from omniroute.errors import RequestError
 from omniroute.http.edge import cors
 from omniroute.http.edge.asked import Asked
+from omniroute.http.edge.astray import astray, redirected
 from omniroute.http.edge.auth import client_ip_of, presented_key, request_id_of
 from omniroute.http.edge.endpoints import envelope_of
-from omniroute.http.edge.errors import from_exception, render
+from omniroute.http.edge.errors import from_exception, not_allowed, render
 from omniroute.http.edge.insides import EdgeRequest, headers_of
 from omniroute.http.edge.receive import BodyRoom
 from omniroute.http.edge.routes import Handle, Route, Surface
-from omniroute.http.edge.routing import serve_routes
+from omniroute.http.edge.routing import methods_at, serve_routes
 from omniroute.request.inbound import Inbound
 from omniroute.translation.values import Formats
 from omniroute.worker.runtime import Runtime
@@ -68,12 +70,15 @@ def build_app(runtime: Runtime, routes: RouteTable, *, touchup: bool = False) ->
             return preflight
         asked = Asked(request, request_id_of(request))
         formats = runtime.snapshot.formats
-        answer = render(
-            from_exception(error),
-            envelope_of(formats, asked.path, headers),
-            formats,
-            getattr(request.ctx, "request_id", asked.request_id),
-        )
+        if isinstance(error, MethodNotAllowed):
+            error = not_allowed(methods_at(app, asked.path))
+        told, envelope = from_exception(error), envelope_of(formats, asked.path, headers)
+        if told.code == "unknown_path" or told.kind == "method_not_allowed":
+            lost = astray(formats, asked.method, asked.path, headers)
+            if lost is not None:
+                told, envelope = redirected(told, lost, asked.path, headers), lost.format
+        number = getattr(request.ctx, "request_id", asked.request_id)
+        answer = render(told, envelope, formats, number)
         _add(answer, cors.allow(origins, headers))
         return answer
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Iterable
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 from sanic import HTTPResponse
 from sanic.exceptions import (
     BadRequest,
-    MethodNotAllowed,
     NotFound,
     PayloadTooLarge,
     RequestTimeout,
@@ -56,14 +56,6 @@ def from_exception(error: Exception) -> RequestError:
             return error
         case PayloadTooLarge():
             return RequestError("too_large", "the request is larger than server.max_body allows")
-        case MethodNotAllowed():
-            headers = {str(k): str(v) for k, v in error.headers.items()}
-            allowed = headers.get("Allow", "")
-            return RequestError(
-                "method_not_allowed",
-                f"this path takes {allowed or 'other methods'}",
-                headers=headers,
-            )
         case MalformedRequest():
             kind = "too_large" if error.status_code == 431 else "invalid_request"
             return RequestError(kind, str(error), status=error.status_code)
@@ -84,6 +76,14 @@ def from_exception(error: Exception) -> RequestError:
         case _:
             _log.error("a request failed unexpectedly", exc_info=error)
             return RequestError("internal", "an internal error occurred; the log has its details")
+
+
+def not_allowed(methods: Iterable[str]) -> RequestError:
+    """For a path that takes these methods alone."""
+    allowed = ", ".join(methods)
+    return RequestError(
+        "method_not_allowed", f"this path takes {allowed}", headers={"Allow": allowed}
+    )
 
 
 def render(error: RequestError, envelope: str, formats: Formats, request_id: str) -> HTTPResponse:

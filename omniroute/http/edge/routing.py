@@ -6,11 +6,13 @@ its place between two requests; what is running goes on as it was routed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from sanic import Sanic
+from sanic.constants import HTTP_METHODS
 from sanic.router import Router
+from sanic_routing.exceptions import NoMethod, NotFound
 
 from omniroute.http.edge.routes import Handle, Route
 
@@ -28,3 +30,13 @@ def serve_routes(
     app.router = router
     if started:
         app.finalize()
+
+
+def methods_at(app: Sanic[Any, Any], path: str) -> Iterator[str]:
+    """The methods that a path takes. Sanic's own refusal does not always know them all."""
+    for method in HTTP_METHODS:
+        try:
+            app.router.resolve(path=path, method=method)
+        except (NoMethod, NotFound):
+            continue
+        yield str(method)
