@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from omniroute.active.tables import read_tables, user_folder
+from omniroute.active.tables import read_tables, shipped_formats, user_folder
 from omniroute.catalog.presets import is_priced, load_presets
 from omniroute.config.check import Checked, check
 from omniroute.config.diagnostics import Diagnostic
 from omniroute.config.loader import Reader
 from omniroute.errors import TableError
-from omniroute.translation.registry import load_formats
 from omniroute.translation.values import Formats
 
 
@@ -37,14 +36,7 @@ def inspect(
     if tables is None:
         tables = read_tables(*((user_folder(files),) if files else ()))
     formats, problems = _compile(tuple(tables.items()))
-    checked = check(
-        files,
-        reader=reader,
-        presets=load_presets(),
-        formats=None if formats is None else formats.names(),
-        priced=is_priced,
-        now=datetime.now(UTC),
-    )
+    checked = _check(files, reader, None if formats is None else formats.names())
     if problems:
         checked = replace(
             checked,
@@ -55,9 +47,34 @@ def inspect(
     return Inspected(checked=checked, formats=formats, tables=tables)
 
 
+def check_only(files: tuple[str, ...], reader: Reader) -> Checked:
+    """As `inspect`, where nothing is to be served: the shipped tables are known to be good.
+
+    They are compiled when there are others beside them, which may be wrong or collide with them.
+    """
+    shipped = shipped_formats()
+    tables = read_tables(*((user_folder(files),) if files else ()))
+    if len(tables) > len(shipped):
+        return inspect(files, reader, tables=tables).checked
+    return _check(files, reader, shipped)
+
+
+def _check(files: tuple[str, ...], reader: Reader, formats: Collection[str] | None) -> Checked:
+    return check(
+        files,
+        reader=reader,
+        presets=load_presets(),
+        formats=formats,
+        priced=is_priced,
+        now=datetime.now(UTC),
+    )
+
+
 @lru_cache(maxsize=2)
 def _compile(tables: tuple[tuple[str, str], ...]) -> tuple[Formats | None, tuple[Diagnostic, ...]]:
     """Compiling takes half a second; a reload seldom changes a table."""
+    from omniroute.translation.registry import load_formats  # `check_only` does without
+
     try:
         return load_formats(dict(tables)), ()
     except TableError as error:

@@ -35,6 +35,11 @@ def read_tables(*folders: Path) -> dict[str, str]:
     return texts
 
 
+def shipped_formats() -> tuple[str, ...]:
+    """The formats of the shipped tables, each of which has its file's name."""
+    return tuple(sorted(path.stem for path in data_dir("translators").glob("*.yaml")))
+
+
 def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")

@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 import click
 
 from omniroute.active.disk import Disk
-from omniroute.active.inspect import inspect
+from omniroute.active.inspect import check_only
 from omniroute.config.check import Checked
 from omniroute.config.diagnostics import Diagnostic
 from omniroute.config.loader import Reader
@@ -69,7 +69,7 @@ def check_files(files: tuple[str, ...]) -> Checked:
 
 def check_with(reader: Reader, files: tuple[str, ...]) -> Checked:
     """As `check_files`, with the files coming from `reader`."""
-    return inspect(files, reader).checked
+    return check_only(files, reader)
 
 
 def load_config(given: tuple[str, ...]) -> Config:

@@ -1,15 +1,19 @@
-"""What a command loads: libraries that only others need cost it nothing."""
+"""What a command loads: libraries and tables that only others need cost it nothing."""
 
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import click
 
+from omniroute.active.tables import read_tables, shipped_formats
+from omniroute.base.data import data_dir
 from omniroute.cli.main import COMMANDS, cli
+from omniroute.translation.registry import load_formats
 from tests.running import ECHO
 
 HEAVY = {
@@ -17,6 +21,7 @@ HEAVY = {
     "httpx",
     "jsonschema",
     "numpy",
+    "omniroute.translation.registry",
     "prometheus_client",
     "rich",
     "sanic",
@@ -62,9 +67,17 @@ def test_help_loads_no_command() -> None:
 
 
 def test_a_check_needs_the_schema_alone(tmp_path: Path) -> None:
+    """The tables, whose compiling takes longer than all else, are compiled with one's own alone."""
     file = tmp_path / "omniroute.yaml"
     file.write_text(ECHO)
     assert loaded(RUN, "check", str(file)) == {"jsonschema"}
+    (tmp_path / "translators").mkdir()
+    shutil.copy(data_dir("translators") / "ollama.yaml", tmp_path / "translators/mine.yaml")
+    assert loaded(RUN, "check", str(file)) == {"jsonschema", "omniroute.translation.registry"}
+
+
+def test_a_shipped_table_has_its_formats_name() -> None:
+    assert sorted(load_formats(read_tables()).names()) == list(shipped_formats())
 
 
 def test_an_idle_worker_has_what_it_serves_with(tmp_path: Path) -> None:
