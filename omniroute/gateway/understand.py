@@ -15,6 +15,7 @@ from omniroute.errors import RequestError, TranslationError
 from omniroute.request.body import parse_body
 from omniroute.request.request import Request
 from omniroute.translation.bounds import check_name
+from omniroute.translation.naming import check_model
 
 _NEEDS: Final[Mapping[tuple[bool, bool], frozenset[str]]] = {
     (False, False): frozenset(),
@@ -59,12 +60,13 @@ async def understand(request: Request) -> Inquiry:
             await look_back(request, client.continuing)
         full = request.full
         facts = request.facts = client.facts(full)
+        record.requested_model = inbound.model or facts.model
+        check_model(record.requested_model)
     except TranslationError as error:
         raise RequestError("invalid_request", error.message, param=error.param) from None
     header = snapshot.config.usage.session.header.lower()
     record.session = inbound.headers.get(header) or facts.session
     record.stream = facts.stream if inbound.stream is None else inbound.stream
-    record.requested_model = inbound.model or facts.model
     return Inquiry(
         caller=caller,
         model=record.requested_model or "",

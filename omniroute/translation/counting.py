@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
-
 import orjson
 
 from omniroute.errors import TranslationError, UpstreamCutError
 from omniroute.translation.format import Format
+from omniroute.translation.naming import path_with
 from omniroute.translation.pair import render, run, run_object
 from omniroute.translation.values import Outbound
 
@@ -26,7 +25,7 @@ class TableCounter:
     def request(self, body: bytes, model: str) -> Outbound:
         asked = run(self._encode, orjson.loads(body), {"dropped": {}, "model": model})
         return Outbound(
-            path=self._path.replace("{model}", quote(model, safe="/:@")),
+            path=path_with(self._path, model),
             headers=self._headers,
             body=render(asked),
         )

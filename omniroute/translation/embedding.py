@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from math import isfinite
 from typing import Any
-from urllib.parse import quote
 
 import orjson
 
 from omniroute.errors import TranslationError, UpstreamCutError
 from omniroute.translation import hub
 from omniroute.translation.format import Format
+from omniroute.translation.naming import path_with
 from omniroute.translation.pair import render, run, run_object
 from omniroute.translation.shape import is_array
 from omniroute.translation.values import Embedded, Outbound
@@ -30,7 +30,7 @@ class TableEmbedder:
     def request(self, text: str, model: str) -> Outbound:
         body = run(self._encode, {"model": model, "input": text}, {"dropped": {}})
         return Outbound(
-            path=self._path.replace("{model}", quote(model, safe="/:@")),
+            path=path_with(self._path, model),
             headers=self._headers,
             body=render(body),
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import quote
 
 import orjson
 from msgspec import Struct
@@ -19,6 +18,7 @@ from omniroute.translation import hub
 from omniroute.translation.failures import classify, parse_retry_after
 from omniroute.translation.format import Format
 from omniroute.translation.functions import SEAL_MARK
+from omniroute.translation.naming import path_with
 from omniroute.translation.passthrough import PassedStream
 from omniroute.translation.runtime import Context, drop
 from omniroute.translation.said import said_in_blocks
@@ -81,11 +81,6 @@ class Way(Struct, frozen=True, kw_only=True):
     headers: tuple[tuple[str, str], ...]
     query: tuple[tuple[str, str], ...]
 
-    def path_for(self, model: str) -> str:
-        if "{model}" not in self.path:
-            return self.path
-        return self.path.replace("{model}", quote(model, safe="/:@"))
-
 
 def _way(upstream: Format, *, stream: bool) -> Way:
     table = upstream.table
@@ -120,7 +115,7 @@ class FormatPair:
             )
         way = self._ways[target.stream]
         return Outbound(
-            path=way.path_for(target.model),
+            path=path_with(way.path, target.model),
             headers=way.headers,
             body=data,
             query=way.query,

@@ -9,6 +9,7 @@ from sanic import HTTPResponse, Sanic
 from sanic.exceptions import MethodNotAllowed
 from sanic.request import Request
 
+from omniroute.base.dots import has_dot_segment
 from omniroute.base.log import request_id
 from omniroute.errors import RequestError
 from omniroute.http.edge import cors
@@ -70,6 +71,8 @@ def build_app(runtime: Runtime, routes: RouteTable, *, touchup: bool = False) ->
             return preflight
         asked = Asked(request, request_id_of(request))
         formats = runtime.snapshot.formats
+        if has_dot_segment(asked.path):
+            error = _dotted()
         if isinstance(error, MethodNotAllowed):
             error = not_allowed(methods_at(app, asked.path))
         told, envelope = from_exception(error), envelope_of(formats, asked.path, headers)
@@ -98,6 +101,11 @@ def _add(response: HTTPResponse, headers: Mapping[str, str]) -> None:
         response.headers[name] = value
 
 
+def _dotted() -> RequestError:
+    """For a path that some parser on the way could take for another one."""
+    return RequestError("invalid_request", "the path holds a dot segment", param="path")
+
+
 def _refuse_coded(asked: Asked) -> None:
     coding = asked.headers.get("content-encoding", "").strip().lower()
     if coding not in ("", "identity"):
@@ -123,6 +131,8 @@ def _boundary(runtime: Runtime, route: Route, room: BodyRoom) -> Handle:
         request.ctx.request_id = number
         request_id.set(number)
         asked = Asked(request, number)
+        if has_dot_segment(asked.path):
+            raise _dotted()
         _refuse_coded(asked)
         if role is not None:
             snapshot = runtime.snapshot
