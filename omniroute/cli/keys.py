@@ -18,14 +18,13 @@ from omniroute.cli.options import (
     config_files,
     config_option,
     load_config,
-    style,
+    show_findings,
 )
 from omniroute.cli.tabular import aligned, window
-from omniroute.config.check import Checked, check
+from omniroute.config.check import check
 from omniroute.config.edit import EditError, insert_entry
 from omniroute.config.loader import TextReader
 from omniroute.config.model import Key
-from omniroute.config.render import render_text
 from omniroute.errors import ConfigError, UsageError
 
 KEY_PREFIX: Final = "omr_"
@@ -200,16 +199,11 @@ def _write_entry(files: tuple[str, ...], name: str, lines: tuple[str, ...]) -> b
     edited = insert_entry(text, "keys", name, lines).encode()
     checked = check_with(_Edited(target, edited), files)
     if checked.config is None:
-        _show(checked)
+        show_findings(checked)
         raise ConfigError("nothing was written: the result would not pass `omniroute check`")
     write_atomic(target, edited)
     said = ("auth", "require_api_key") in checked.config.positions
     return len(checked.config.keys) == 1 and not said
-
-
-def _show(checked: Checked) -> None:
-    text = render_text(checked.diagnostics, checked.sources, mask=checked.mask, style=style)
-    click.echo(text, err=True)
 
 
 def _state(key: Key, now: datetime) -> str:

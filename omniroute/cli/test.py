@@ -9,10 +9,9 @@ from xml.etree import ElementTree
 
 import click
 
-from omniroute.cli.options import check_files, config_files, config_option, style
+from omniroute.cli.options import check_files, config_files, config_option, show_findings
 from omniroute.config.diagnostics import has_errors
 from omniroute.config.model import ConfigTest
-from omniroute.config.render import render_text
 from omniroute.decision.testing import Coverage, Result, Stage, coverage_of, run_test
 from omniroute.errors import ConfigError, UsageError
 
@@ -70,10 +69,7 @@ def _load(files: tuple[str, ...]) -> tuple[Stage, list[ConfigTest]]:
     for extra in ((), *((path,) for path in beside)):
         checked = check_files((*files, *extra))
         if checked.config is None:
-            shown = render_text(
-                checked.diagnostics, checked.sources, mask=checked.mask, style=style
-            )
-            click.echo(shown, err=True, nl=False)
+            show_findings(checked)
             raise ConfigError("the configuration has errors; no test was run")
         assert not has_errors(checked.diagnostics)  # noqa: S101 - `config` is None exactly then
         stage = stage or Stage(checked.config)

@@ -153,3 +153,17 @@ async def test_a_running_stream_ends_on_its_own_snapshot(tmp_path: Path) -> None
             rest = [line async for line in lines]
         assert reply.headers["x-omniroute-config"] == first != gateway.runtime.snapshot.digest
         assert "data: [DONE]" in rest
+
+
+async def test_a_refused_file_shows_its_place_and_no_secret(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    secret = "hunter2-and-more"  # noqa: S105 -- the text under test
+    async with running(tmp_path, ECHO + "auth: {dashboard: {require_login: false}}\n") as gateway:
+        gateway.save(f"{ECHO}  lab: {{preset: echo, base_url: 'ftp://ada:{secret}@lab.example'}}\n")
+        await gateway.until_failures(1)
+        told = (await gateway.client.get("/api/config")).json()["reload"]
+        assert "OR510" in [row["code"] for row in told["diagnostics"]]
+        assert secret not in str(told)
+    assert "OR510" in caplog.text
+    assert secret not in caplog.text
