@@ -9,10 +9,10 @@ from sanic import HTTPResponse, Sanic
 from sanic.exceptions import MethodNotAllowed
 from sanic.request import Request
 
-from omniroute.base.dots import has_dot_segment
 from omniroute.base.log import request_id
 from omniroute.errors import RequestError
 from omniroute.http.edge import cors
+from omniroute.http.edge.accepted import check_body, check_head, check_path
 from omniroute.http.edge.asked import Asked
 from omniroute.http.edge.astray import astray, redirected
 from omniroute.http.edge.auth import client_ip_of, presented_key, request_id_of
@@ -71,10 +71,12 @@ def build_app(runtime: Runtime, routes: RouteTable, *, touchup: bool = False) ->
             return preflight
         asked = Asked(request, request_id_of(request))
         formats = runtime.snapshot.formats
-        if has_dot_segment(asked.path):
-            error = _dotted()
-        if isinstance(error, MethodNotAllowed):
-            error = not_allowed(methods_at(app, asked.path))
+        try:
+            check_path(asked.path)
+            if isinstance(error, MethodNotAllowed):
+                error = not_allowed(methods_at(app, asked.path))
+        except RequestError as dotted:
+            error = dotted
         told, envelope = from_exception(error), envelope_of(formats, asked.path, headers)
         if told.code == "unknown_path" or told.kind == "method_not_allowed":
             lost = astray(formats, asked.method, asked.path, headers)
@@ -101,22 +103,6 @@ def _add(response: HTTPResponse, headers: Mapping[str, str]) -> None:
         response.headers[name] = value
 
 
-def _dotted() -> RequestError:
-    """For a path that some parser on the way could take for another one."""
-    return RequestError("invalid_request", "the path holds a dot segment", param="path")
-
-
-def _refuse_coded(asked: Asked) -> None:
-    coding = asked.headers.get("content-encoding", "").strip().lower()
-    if coding not in ("", "identity"):
-        raise RequestError(
-            "invalid_request",
-            f"the content-encoding {coding!r} is not taken; send the body as it is",
-            status=415,
-            headers={"Accept-Encoding": "identity"},
-        )
-
-
 def _boundary(runtime: Runtime, route: Route, room: BodyRoom) -> Handle:
     """What every request passes: its id, its credential, and then its body.
 
@@ -131,9 +117,8 @@ def _boundary(runtime: Runtime, route: Route, room: BodyRoom) -> Handle:
         request.ctx.request_id = number
         request_id.set(number)
         asked = Asked(request, number)
-        if has_dot_segment(asked.path):
-            raise _dotted()
-        _refuse_coded(asked)
+        check_path(asked.path)
+        check_head(asked)
         if role is not None:
             snapshot = runtime.snapshot
             runtime.require_role(
@@ -144,6 +129,7 @@ def _boundary(runtime: Runtime, route: Route, room: BodyRoom) -> Handle:
         max_body_bytes = runtime.snapshot.config.server.max_body_bytes
         taken = await room.receive(request, max_body_bytes=max_body_bytes)
         try:
+            check_body(asked)
             response = await handle(runtime, asked, **parameters)
         finally:
             room.leave(taken)

@@ -7,6 +7,7 @@ import hashlib
 import socket
 from pathlib import Path
 
+import orjson
 import pytest
 
 from omniroute.http.edge.insides import EdgeRequest
@@ -331,3 +332,33 @@ async def test_smuggling_attempts_are_refused(tmp_path: Path) -> None:
                 )
                 got = await asyncio.wait_for(loop.sock_recv(peer, 100), 10)
                 assert got.startswith(b"HTTP/1.1 400"), got
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "status"),
+    [
+        pytest.param("multipart/form-data; boundary=x", b"--x\r\n\r\n--x--", 415, id="multipart"),
+        pytest.param("Multipart/Mixed", b"{}", 415, id="multipart that holds JSON"),
+        pytest.param("application/x-www-form-urlencoded", b"model=echo", 415, id="a form"),
+        pytest.param("application/x-www-form-urlencoded", None, 200, id="JSON, as curl sends it"),
+        pytest.param("text/plain", None, 200, id="JSON as a text"),
+        pytest.param("", None, 200, id="no type"),
+    ],
+)
+async def test_forms_are_told_what_is_taken(
+    tmp_path: Path, content_type: str, body: bytes | None, status: int
+) -> None:
+    headers = {"content-type": content_type, **bearer("omr_root")}
+    async with running(tmp_path, GUARDED) as gateway:
+        for path in (CHAT, "/v1/messages", "/api/chat", "/api/resilience"):
+            said = orjson.dumps({**ASK, "stream": False}) if body is None else body
+            reply = await gateway.client.request(
+                "PATCH" if path == "/api/resilience" else "POST",
+                path,
+                content=b"{}" if body is None and path == "/api/resilience" else said,
+                headers=headers,
+            )
+            assert reply.status_code == status, reply.text
+            if status == 415:
+                assert "application/json" in reply.text
+                assert reply.headers["accept"] == "application/json"
