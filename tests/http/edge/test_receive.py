@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,8 +15,11 @@ from omniroute.http.edge import insides
 from omniroute.http.edge.insides import EdgeHttp, EdgeProtocol, EdgeRequest
 from omniroute.http.edge.receive import LARGEST_AT_ONCE
 from omniroute.ledger.database import open_database
+from tests.chat import ASK as ASKED
+from tests.chat import lab
 from tests.http.edge.test_parser import CASES, Case
 from tests.running import ECHO, Gateway, running
+from tests.scripted import HANG, scripted_upstream
 
 KEY = "omr_receive"
 CHAT = "/v1/chat/completions"
@@ -192,3 +196,72 @@ def test_sanic_is_as_we_lean_on_it() -> None:
     assert "receive_body" in vars(Request)
     assert EdgeRequest.receive_body is not Request.receive_body
     assert "processed_headers" in dir(HTTPResponse)
+
+
+async def test_a_request_byte_by_byte_is_answered(tmp_path: Path) -> None:
+    async with running(tmp_path, GUARDED) as gateway, connected(gateway) as (reader, writer):
+        for byte in head(len(ASK), "connection: close") + ASK:
+            writer.write(bytes([byte]))
+            await writer.drain()
+            await asyncio.sleep(0)  # so that the bytes do not leave together
+        assert (await reader.read()).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize(
+    ("bound", "owner", "sent"),
+    [
+        pytest.param("HEAD_S", insides, b"POST / HTTP/1.1\r\n", id="head"),
+        pytest.param("BODY_S", insides, head(60_000), id="body"),
+        pytest.param("silence_s", EdgeRequest, head(60_000), id="silence in a body"),
+    ],
+)
+async def test_a_client_that_never_ends_is_let_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound: str, owner: object, sent: bytes
+) -> None:
+    monkeypatch.setattr(owner, bound, 0.2)
+    async with running(tmp_path, GUARDED) as gateway, connected(gateway) as (reader, writer):
+        writer.write(sent)
+        answer = asyncio.ensure_future(reader.read())
+        while not answer.done() and bound != "silence_s":  # a byte now and then holds nothing open
+            writer.write(b"x")
+            await asyncio.wait({answer}, timeout=0.02)
+        assert (await answer).startswith(b"HTTP/1.1 408 ")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"POST /v1", id="half a head"),
+        pytest.param(head(60_000), id="a head"),
+        pytest.param(head(60_000) + b"{", id="half a body"),
+    ],
+)
+async def test_half_a_request_and_the_end_is_let_go(tmp_path: Path, sent: bytes) -> None:
+    async with running(tmp_path, GUARDED) as gateway:
+        for _ in range(LARGEST_AT_ONCE + 1):  # each gives back the room that it took
+            async with connected(gateway) as (reader, writer):
+                writer.write(sent)
+                writer.write_eof()
+                assert b" 200 " not in await reader.read()  # answered or not, it ends
+        headers = {"authorization": f"Bearer {KEY}"}
+        reply = await gateway.client.post(CHAT, content=ASK, headers=headers)
+        assert reply.status_code == 200
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_whole_request_and_the_end_is_answered_or_let_go(
+    tmp_path: Path, *, stream: bool
+) -> None:
+    """Also where the answer takes long: the connection does not outlive what it is for."""
+    asked = json.dumps({**ASKED, "stream": stream}).encode()
+    async with (
+        scripted_upstream([HANG]) as upstream,
+        running(tmp_path, lab(upstream.url)) as gateway,
+        connected(gateway) as (reader, writer),
+    ):
+        writer.write(head(len(asked)) + asked)
+        await upstream.received(1)
+        writer.write_eof()
+        await reader.read()
+        await asyncio.wait_for(upstream.left.wait(), 10)
