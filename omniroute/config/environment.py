@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from omniroute.config.lint.access import is_loopback
+from omniroute.config.lint.access import how_to_shut, is_loopback
 from omniroute.config.model import Config
 from omniroute.errors import ConfigError
 
@@ -40,7 +40,7 @@ def refuse_open_listener(config: Config) -> None:
     if not auth.require_api_key:
         raise ConfigError(
             f"{host} can be reached from other machines, and no API key is required; "
-            "set `auth.require_api_key: true`, or listen on 127.0.0.1"
+            + how_to_shut(keys=bool(config.keys))
         )
     if not auth.dashboard.require_login:
         raise ConfigError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from omniroute.config.environment import apply_environment, refuse_open_listener
-from omniroute.config.model import Auth, Config, Server
+from omniroute.config.model import Auth, Config, Key, Server
 from omniroute.errors import ConfigError
 
 
@@ -30,7 +30,9 @@ def test_a_typo_does_not_leave_a_door_open() -> None:
 
 def test_a_host_from_the_command_line_is_held_to_the_same_rule() -> None:
     wide = Server(host="0.0.0.0")  # noqa: S104 -- the case under test
-    with pytest.raises(ConfigError, match="no API key is required"):
+    with pytest.raises(ConfigError, match="is required; declare a key under `keys`, or listen"):
         refuse_open_listener(Config(server=wide))
+    with pytest.raises(ConfigError, match="is required; remove `require_api_key: false`, or"):
+        refuse_open_listener(Config(server=wide, keys={"ci": Key(id="ci", hashes=())}))
     refuse_open_listener(Config(server=wide, auth=Auth(require_api_key=True)))
     refuse_open_listener(Config())

@@ -26,19 +26,24 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def how_to_shut(*, keys: bool) -> str:
+    """What keeps strangers out of a server that others can reach, with or without `keys` in it."""
+    shut = "remove `require_api_key: false`" if keys else "declare a key under `keys`"
+    return f"{shut}, or listen on 127.0.0.1"
+
+
 def open_to_the_network(facts: LintFacts) -> Iterator[Diagnostic]:
     config, path = facts.config, ("server", "host")
-    said = facts.has(_REQUIRE_KEY)
-    if facts.refused(_REQUIRE_KEY) or (facts.names("keys") and not said):
+    keys = bool(facts.names("keys"))
+    if facts.refused(_REQUIRE_KEY) or (keys and not facts.has(_REQUIRE_KEY)):
         return  # a key that the schema refuses shuts the door once it is mended
     if not is_loopback(config.server.host) and not config.auth.require_api_key:
-        shut = "remove `require_api_key: false`" if said else "declare a key under `keys`"
         yield error(
             "OR401",
             facts.value_mark(path),
             f"{config.server.host} can be reached from other machines, and no API key is required",
             path=path,
-            hint=f"{shut}, or listen on 127.0.0.1",
+            hint=how_to_shut(keys=keys),
         )
 
 
