@@ -22,7 +22,7 @@ auth: {{require_api_key: true}}
 providers:
   echo: {{preset: echo}}
 keys:
-  root: {{hash: "sha256:{hashlib.sha256(KEY.encode()).hexdigest()}", roles: [admin]}}
+  root: {{hash: "sha256:{hashlib.sha256(KEY.encode()).hexdigest()}", roles: [admin, inference]}}
 """
 SCHEMA: Final[Any] = schemathesis.openapi.from_dict(
     msgspec.json.decode(msgspec.json.encode(document(routes())))
@@ -30,6 +30,7 @@ SCHEMA: Final[Any] = schemathesis.openapi.from_dict(
 # Of a change there are rules that no schema can tell: between fields, and of the whole file.
 SCHEMA.config.checks.positive_data_acceptance.expected_statuses += ["400", "412", "422"]
 MANAGEMENT: Final[Any] = SCHEMA.exclude(tag="inference")
+INFERENCE: Final[Any] = SCHEMA.include(tag="inference")
 few = settings(max_examples=3, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 
 
@@ -55,6 +56,13 @@ class AdminKey:
 @MANAGEMENT.auth(AdminKey)
 @few
 def test_management_answers_as_described(gateway: Served, case: Any) -> None:
+    case.call_and_validate(base_url=gateway.url)
+
+
+@INFERENCE.parametrize()
+@INFERENCE.auth(AdminKey)
+@few
+def test_inference_answers_as_described(gateway: Served, case: Any) -> None:
     case.call_and_validate(base_url=gateway.url)
 
 
