@@ -16,8 +16,11 @@ def check_path(path: str) -> None:
         raise RequestError("invalid_request", "the path holds a dot segment", param="path")
 
 
-def check_head(asked: Asked) -> None:
-    """Raises RequestError (415) for a body that is coded or in parts, before it is read."""
+def check_head(asked: Asked) -> bool:
+    """Whether the body is said to be a form, which its bytes have to show; see `check_body`.
+
+    Raises RequestError (415) for a body that is coded or in parts, before it is read.
+    """
     coding = asked.headers.get("content-encoding", "").strip().lower()
     if coding not in ("", "identity"):
         raise RequestError(
@@ -26,19 +29,16 @@ def check_head(asked: Asked) -> None:
             status=415,
             headers={"Accept-Encoding": "identity"},
         )
-    kind = _content_type(asked)
+    kind = asked.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind.startswith("multipart/") and asked.method not in ("GET", "HEAD"):
         raise _no_json(kind)
+    return kind == _FORM
 
 
 def check_body(asked: Asked) -> None:
-    """Raises RequestError (415) for a form. Clients that send JSON often say that it is one."""
-    if _content_type(asked) == _FORM and asked.body.lstrip()[:1] not in _BEGINS_JSON:
+    """Raises RequestError (415) for a form that is one: curl says so of any JSON."""
+    if asked.body.lstrip()[:1] not in _BEGINS_JSON:
         raise _no_json(_FORM)
-
-
-def _content_type(asked: Asked) -> str:
-    return asked.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def _no_json(kind: str) -> RequestError:

@@ -118,7 +118,7 @@ def _boundary(runtime: Runtime, route: Route, room: BodyRoom) -> Handle:
         request_id.set(number)
         asked = Asked(request, number)
         check_path(asked.path)
-        check_head(asked)
+        is_form = check_head(asked)
         if role is not None:
             snapshot = runtime.snapshot
             runtime.require_role(
@@ -129,7 +129,8 @@ def _boundary(runtime: Runtime, route: Route, room: BodyRoom) -> Handle:
         max_body_bytes = runtime.snapshot.config.server.max_body_bytes
         taken = await room.receive(request, max_body_bytes=max_body_bytes)
         try:
-            check_body(asked)
+            if is_form:
+                check_body(asked)
             response = await handle(runtime, asked, **parameters)
         finally:
             room.leave(taken)
