@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, cast
 
+import orjson
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from omniroute.active.tables import read_tables
 from omniroute.errors import TableError
 from omniroute.translation.registry import load_formats
 
 SHIPPED = read_tables()
+SCHEMA = Path(__file__).parents[2] / "schemas" / "translator.schema.json"
 SMALL = """\
 format: small
 paths: {chat: /chat}
@@ -184,3 +188,10 @@ def test_the_same_format_passes_through() -> None:
     formats = load_formats(SHIPPED)
     for name in formats.names():
         assert formats.pair(name, name).passthrough
+
+
+def test_the_shipped_tables_are_as_the_schema_says() -> None:
+    schema: Any = Draft202012Validator(orjson.loads(SCHEMA.read_bytes()))
+    for file, text in SHIPPED.items():
+        table = yaml.safe_load(text)
+        assert list(schema.iter_errors(table)) == [], file
