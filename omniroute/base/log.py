@@ -21,6 +21,9 @@ class _JsonFormatter(logging.Formatter):
             "request_id": request_id.get(),
             "message": record.getMessage(),
         }
+        fields: object = getattr(record, "fields", None)
+        if isinstance(fields, dict):  # what the message says, for machines
+            line["fields"] = fields
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return orjson.dumps(line).decode()

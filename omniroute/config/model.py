@@ -19,6 +19,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 T = TypeVar("T")
 
 Role = Literal["inference", "viewer", "admin"]
+RequestLog = Literal["off", "on", "terminal"]
 ModelKind = Literal["chat", "embedding", "image", "transcription"]
 Balance = Literal[
     "priority",
@@ -117,6 +118,7 @@ class Server(Struct, frozen=True, kw_only=True, rename=name_in_file):
     limits: RequestLimits = RequestLimits()
     request_timeout_s: Duration = 600.0
     shutdown_grace_s: Duration = 30.0
+    request_log: RequestLog = "terminal"
     trusted_proxies: tuple[str, ...] = ()
     cors: Cors = Cors()
 

@@ -32,6 +32,7 @@ from omniroute.routing.live import LiveState
 from omniroute.state.store import Store
 from omniroute.upstream.pool import TransportPool
 from omniroute.worker.meters import Meters
+from omniroute.worker.requestlog import is_wanted, log_request
 from omniroute.worker.stores import open_store, restore_budgets
 from omniroute.worker.webhooks import Webhooks
 
@@ -50,6 +51,7 @@ class Runtime:
     def __init__(self, options: Options, first: Loaded, *, store: Store, clock: Clock) -> None:
         server = first.snapshot.config.server
         self.snapshot: Snapshot = first.snapshot
+        self._logs_requests = is_wanted(server.request_log)
         self.clock = clock
         self.started = clock.now()
         self.data_dir = Path(server.data_dir)
@@ -180,6 +182,8 @@ class Runtime:
 
     def _append(self, record: RequestRecord) -> bool:
         self.meters.observe(record)
+        if self._logs_requests:
+            log_request(record)
         return self.spool.append(record)
 
     def _notify(self, event: BudgetEvent) -> None:
@@ -206,6 +210,7 @@ class Runtime:
 
     def _activate(self, loaded: Loaded) -> None:
         self.snapshot = loaded.snapshot
+        self._logs_requests = is_wanted(loaded.snapshot.config.server.request_log)
         self.live.adopt(loaded.snapshot.index, _credentials(loaded.snapshot))
         self.meters.adopt(loaded.snapshot.index)
         self._supervisor.start("transports", self.transports.retain(loaded.snapshot.transports))
