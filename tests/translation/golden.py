@@ -30,8 +30,13 @@ def cases() -> list[Path]:
     return sorted(FOLDER.glob("*.yaml"))
 
 
+def _read(path: Path) -> Any:
+    # libyaml's parser takes an eighth of the time, which several hundred files make seconds.
+    return yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+
+
 def load(path: Path) -> dict[str, Any]:
-    return cast(dict[str, Any], yaml.safe_load(path.read_text(encoding="utf-8")))
+    return cast(dict[str, Any], _read(path))
 
 
 def save(path: Path, expect: dict[str, Any]) -> None:
@@ -183,4 +188,4 @@ def client_frames(format_name: str, out: bytes) -> list[Any]:
 @cache
 def framing_of(format_name: str) -> str:
     path = Path(__file__).parents[2] / "translators" / f"{format_name}.yaml"
-    return cast(str, yaml.safe_load(path.read_text(encoding="utf-8"))["framing"])
+    return cast(str, _read(path)["framing"])

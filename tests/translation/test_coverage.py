@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 import yaml
 
+from omniroute.config.model import RequestLimits
 from tests.translation import answers, golden
 from tests.translation.coverage import Coverage
 
@@ -20,8 +21,12 @@ def test_every_row_is_run_by_a_golden_case(monkeypatch: pytest.MonkeyPatch) -> N
     coverage = Coverage()
     watched = coverage.load(monkeypatch)
     monkeypatch.setattr(golden, "formats", lambda: watched)
-    for path in golden.cases():
-        golden.outcome(golden.load(path))
+    limits = RequestLimits()
+    for case in map(golden.load, golden.cases()):
+        golden.outcome(case)
+        body: dict[str, Any] = {"model": "m"} | (case["given"].get("request") or {})
+        watched.client(case["client"]).check_bounds(body, limits)
+    watched.client("ollama-generate").check_bounds({"model": "m", "images": ["aGk="]}, limits)
     for format, name, node, _ in answers.CASES.values():
         watched.client(format).answer(name, node)
     watched.client("gemini").counted(b"{}")
