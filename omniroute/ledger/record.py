@@ -90,7 +90,7 @@ class RequestRecord(Struct, kw_only=True, omit_defaults=True):
     decided_by: str | None = None
     """The policy, limit, budget or rule that refused or rerouted, with its file:line."""
     fallback_reason: str | None = None
-    """Why the first candidate did not serve the request."""
+    """Class of the error for which the first candidate did not serve the request."""
     dropped: tuple[str, ...] = ()
     """Fields of the request that the provider's format could not express."""
     bytes_in: Int64 = 0

@@ -134,5 +134,5 @@ class Request:
         if attempts:
             record.upstream_ms = round(self.upstream_ms, 3)
             if len(attempts) > 1:
-                record.fallback_reason = attempts[0].reason
+                record.fallback_reason = attempts[0].error_class
         self.services.append(record)

@@ -11,7 +11,10 @@ import pytest
 from click.testing import CliRunner
 
 from omniroute.cli.main import cli
-from tests.running import Served, served
+from omniroute.ledger.queries import open_ledger
+from tests.chat import ASK, answer, lab
+from tests.running import Served, running, served
+from tests.scripted import scripted_upstream
 
 CLIENTS = 6
 ANSWERS = 25
@@ -86,3 +89,18 @@ async def test_sql_beside_a_running_server_counts_every_answer(tmp_path: Path) -
                 stored = await asyncio.to_thread(stored_ids, tmp_path / "data")
                 assert reply.headers["x-request-id"] in stored
                 assert len(stored) == number
+
+
+async def test_why_the_first_candidate_did_not_serve_is_a_class(tmp_path: Path) -> None:
+    more = "combos: {both: {targets: [lab/m, echo/echo]}}\nresilience: {retry: {attempts: 0}}\n"
+    async with (
+        scripted_upstream([answer(503, {"error": {"message": "down today"}})]) as upstream,
+        running(tmp_path, lab(upstream.url, more, "  echo: {preset: echo}")) as gateway,
+    ):
+        await gateway.client.post("/v1/chat/completions", json={**ASK, "model": "both"})
+    with open_ledger(tmp_path / "data", patience_s=5) as database:
+        rows = database.execute(
+            "SELECT fallback_reason, reason FROM requests JOIN attempts USING (request_id) "
+            "WHERE n = 1"
+        ).fetchall()
+    assert rows == [("unavailable", "down today")]

@@ -76,7 +76,7 @@ COMMENT ON COLUMN requests.overhead_ms IS 'Milliseconds in the gateway itself be
 COMMENT ON COLUMN requests.attempt_count IS 'Attempts at providers; 0 when none was needed or allowed.';
 COMMENT ON COLUMN requests.cache IS 'The gateway''s own cache: none, hit or miss.';
 COMMENT ON COLUMN requests.decided_by IS 'Policy, limit, budget or rule that refused or rerouted, with file:line.';
-COMMENT ON COLUMN requests.fallback_reason IS 'Why the first candidate did not serve the request.';
+COMMENT ON COLUMN requests.fallback_reason IS 'Class of the error for which the first candidate did not serve the request; attempts.reason has its words.';
 COMMENT ON COLUMN requests.dropped IS 'Fields that the provider''s format cannot express.';
 COMMENT ON COLUMN requests.config_digest IS 'Configuration that served the request.';
 COMMENT ON COLUMN requests.bytes_in IS 'Bytes of the request''s body.';
