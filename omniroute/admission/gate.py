@@ -166,7 +166,7 @@ def unpriced(plan: AdmissionPlan, admit: Admit, *, provider: str, model: str) ->
     """The first budget that does not let a target pass whose cost nobody can tell."""
     book = plan.book
     for meter in (*book.of_caller(admit.caller), *book.of_target(provider, model)):
-        if meter.budget.unpriced == "refuse" and meter.holds(admit.lifted):
+        if meter.budget.unpriced == "reject" and meter.holds(admit.lifted):
             return Unpriced(budget=meter.budget.id, provider=provider, model=model)
     return None
 

@@ -109,16 +109,21 @@ class RequestLimits(Struct, frozen=True, kw_only=True, rename=name_in_file):
     depth: int = 200
 
 
+class Log(Struct, frozen=True):
+    requests: RequestLog = "terminal"
+
+
 class Server(Struct, frozen=True, kw_only=True, rename=name_in_file):
     host: str = "127.0.0.1"
     port: int = 20128
     workers: int | Literal["auto"] = 1
     data_dir: FilePath = ".omniroute"
     max_body_bytes: Size = 32 << 20
+    max_bodies_bytes: Size = 512 << 20
     limits: RequestLimits = RequestLimits()
     request_timeout_s: Duration = 600.0
     shutdown_grace_s: Duration = 30.0
-    request_log: RequestLog = "terminal"
+    log: Log = Log()
     trusted_proxies: tuple[str, ...] = ()
     cors: Cors = Cors()
 
@@ -343,7 +348,7 @@ class Budget(Struct, frozen=True, kw_only=True, rename=name_in_file):
     warn_at: tuple[Share, ...] = ()
     action: Literal["reject", "degrade", "warn"] = "reject"
     degrade_to: str | None = None
-    unpriced: Literal["refuse", "allow"] = "refuse"
+    unpriced: Literal["reject", "allow"] = "reject"
     """What has no price, unless the action is `warn`."""
     webhook: Webhook | None = None
 

@@ -51,7 +51,7 @@ class Runtime:
     def __init__(self, options: Options, first: Loaded, *, store: Store, clock: Clock) -> None:
         server = first.snapshot.config.server
         self.snapshot: Snapshot = first.snapshot
-        self._logs_requests = is_wanted(server.request_log)
+        self._logs_requests = is_wanted(server.log.requests)
         self.clock = clock
         self.started = clock.now()
         self.data_dir = Path(server.data_dir)
@@ -210,7 +210,7 @@ class Runtime:
 
     def _activate(self, loaded: Loaded) -> None:
         self.snapshot = loaded.snapshot
-        self._logs_requests = is_wanted(loaded.snapshot.config.server.request_log)
+        self._logs_requests = is_wanted(loaded.snapshot.config.server.log.requests)
         self.live.adopt(loaded.snapshot.index, _credentials(loaded.snapshot))
         self.meters.adopt(loaded.snapshot.index)
         self._supervisor.start("transports", self.transports.retain(loaded.snapshot.transports))

@@ -18,7 +18,7 @@ CHAT = "/v1/chat/completions"
 async def test_a_request_is_one_line_without_what_was_asked(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    on = "server: {request_log: on}\n"
+    on = "server: {log: {requests: on}}\n"
     with caplog.at_level(logging.INFO, "omniroute"):
         async with (
             scripted_upstream([answer(200, COMPLETION)]) as upstream,
@@ -27,7 +27,7 @@ async def test_a_request_is_one_line_without_what_was_asked(
             named = {"X-Request-Id": "r-1"}
             asked = {**ASK, "messages": [{"role": "user", "content": "PRIVATE"}]}
             await gateway.client.post(CHAT, json=asked, headers=named)
-            gateway.save(lab(upstream.url, "server: {request_log: off}\n"))
+            gateway.save(lab(upstream.url, "server: {log: {requests: off}}\n"))
             await gateway.until_generation(2)
             await gateway.client.post(CHAT, json=asked)
     lines = [one for one in caplog.records if one.name == "omniroute.requests"]
@@ -45,7 +45,7 @@ async def test_a_request_is_one_line_without_what_was_asked(
 async def test_failures_of_providers_have_their_class_and_names_are_bounded(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    more = "server: {request_log: on}\nresilience: {retry: {attempts: 0}}\n"
+    more = "server: {log: {requests: on}}\nresilience: {retry: {attempts: 0}}\n"
     with caplog.at_level(logging.INFO, "omniroute"):
         async with (
             scripted_upstream([answer(500, {"error": {"message": "down"}})]) as upstream,

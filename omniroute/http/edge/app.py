@@ -126,8 +126,8 @@ def _boundary(runtime: Runtime, route: Route, room: BodyRoom) -> Handle:
             )
         elif asked.must_wait and route.surface is Surface.INFERENCE:
             _refuse_stranger(runtime, asked)
-        max_body_bytes = runtime.snapshot.config.server.max_body_bytes
-        taken = await room.receive(request, max_body_bytes=max_body_bytes)
+        bounds = runtime.snapshot.config.server
+        taken = await room.receive(request, bounds)
         try:
             if is_form:
                 check_body(asked)

@@ -6,11 +6,9 @@ from typing import Any, Final
 
 from sanic.request import Request
 
+from omniroute.config.model import Server
 from omniroute.errors import RequestError
 
-LARGEST_AT_ONCE: Final = 8
-"""How many bodies of the largest size one worker holds: with the default of 32 MiB a quarter of a
-gigabyte."""
 RETRY_S: Final = 1.0
 
 
@@ -20,7 +18,7 @@ class BodyRoom:
     def __init__(self) -> None:
         self.held: int = 0
 
-    async def receive(self, request: Request, *, max_body_bytes: int) -> int:
+    async def receive(self, request: Request, bounds: Server) -> int:
         """Read the body; the room that it takes, to be given back by `leave`.
 
         Raises RequestError (503) when there is none, and what reading raises.
@@ -28,10 +26,10 @@ class BodyRoom:
         stream: Any = request.stream
         if stream is None or not stream.request_body:
             return 0
-        most = LARGEST_AT_ONCE * max_body_bytes
+        largest = bounds.max_body_bytes
         # Of a body in chunks nobody knows how long it gets: it may get as long as one may be.
-        taken: int = min(stream.request_bytes_left or max_body_bytes, max_body_bytes)
-        if self.held + taken > most:
+        taken: int = min(stream.request_bytes_left or largest, largest)
+        if self.held + taken > max(bounds.max_bodies_bytes, largest):
             raise RequestError(
                 "unavailable",
                 "too many large requests are under way",

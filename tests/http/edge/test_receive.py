@@ -13,7 +13,6 @@ import pytest
 
 from omniroute.http.edge import insides
 from omniroute.http.edge.insides import EdgeHttp, EdgeProtocol, EdgeRequest
-from omniroute.http.edge.receive import LARGEST_AT_ONCE
 from omniroute.ledger.database import open_database
 from tests.chat import ASK as ASKED
 from tests.chat import lab
@@ -28,9 +27,11 @@ GUARDED = (
     + f"""
 auth: {{require_api_key: true}}
 keys: {{app: {{hash: "sha256:{hashlib.sha256(KEY.encode()).hexdigest()}"}}}}
-server: {{max_body: 64KiB}}
+server: {{max_body: 64KiB, max_bodies: 512KiB}}
 """
 )
+AT_ONCE = 8
+"""The largest bodies that have room together."""
 ASK = b'{"model": "echo", "messages": [{"role": "user", "content": "hi"}]}'
 
 
@@ -128,7 +129,7 @@ async def test_bodies_together_have_a_bound(tmp_path: Path) -> None:
     async with running(tmp_path, GUARDED) as gateway:
         waiting: list[asyncio.StreamWriter] = []
         host, port = gateway.url.removeprefix("http://").split(":")
-        for _ in range(LARGEST_AT_ONCE):
+        for _ in range(AT_ONCE):
             _reader, writer = await asyncio.open_connection(host, int(port))
             writer.write(head(65536) + b"{")
             waiting.append(writer)
@@ -239,7 +240,7 @@ async def test_a_client_that_never_ends_is_let_go(
 )
 async def test_half_a_request_and_the_end_is_let_go(tmp_path: Path, sent: bytes) -> None:
     async with running(tmp_path, GUARDED) as gateway:
-        for _ in range(LARGEST_AT_ONCE + 1):  # each gives back the room that it took
+        for _ in range(AT_ONCE + 1):  # each gives back the room that it took
             async with connected(gateway) as (reader, writer):
                 writer.write(sent)
                 writer.write_eof()
