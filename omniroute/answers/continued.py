@@ -14,6 +14,7 @@ import msgspec
 import orjson
 from msgspec import Struct
 
+from omniroute.base.heavy import BIG_BYTES
 from omniroute.request.request import Request
 from omniroute.state.kept import load_response, save_response
 from omniroute.state.store import Store
@@ -42,7 +43,11 @@ async def look_back(request: Request, continuing: Continuing) -> None:
     now_s = request.started.timestamp()
     kept = await find(request.services.store, request.record.key, previous, now_s)
     if kept is not None:
-        request.full = continuing.expand(request.body, orjson.loads(bytes(kept.items)))
+        items = bytes(kept.items)
+        request.is_big = request.is_big or len(items) >= BIG_BYTES
+        request.full = await request.services.heavy.run(
+            lambda: continuing.expand(request.body, orjson.loads(items))
+        )
         request.known_to = kept.provider
 
 
@@ -54,20 +59,29 @@ async def keep(request: Request, answer: bytes, provider: str | None = None) -> 
     continuing = request.snapshot.formats.client(request.inbound.format).continuing
     if continuing is None or not answer or not continuing.wanted(request.body):
         return
+    identity, data = await request.services.heavy.run(
+        lambda: _kept(request, continuing, answer, provider)
+    )
+    if identity is not None:
+        services = request.services
+        now_s = services.clock.now().timestamp()
+        await save_response(services.store, request.record.key, identity, data, now_s)
+
+
+def _kept(
+    request: Request, continuing: Continuing, answer: bytes, provider: str | None
+) -> tuple[str | None, bytes]:
+    """The id of an answer, None where it has none, and what is kept under it."""
     said: Any = orjson.loads(answer)
     identity = said.get("id")
     if type(identity) is not str:
-        return
+        return None, b""
     kept = KeptAnswer(
         items=msgspec.Raw(orjson.dumps(continuing.items(request.full, said))),
         answer=msgspec.Raw(answer),
         provider=provider,
     )
-    services = request.services
-    now_s = services.clock.now().timestamp()
-    await save_response(
-        services.store, request.record.key, identity, msgspec.json.encode(kept), now_s
-    )
+    return identity, msgspec.json.encode(kept)
 
 
 async def find(store: Store, key_id: str | None, identity: str, now_s: float) -> KeptAnswer | None:

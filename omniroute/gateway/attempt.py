@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 
+from omniroute.base.heavy import BIG_BYTES, Heavy
 from omniroute.errors import UpstreamError, UpstreamReportedError, UpstreamTimeoutError
 from omniroute.gateway.relay import read_until_started
 from omniroute.request.provider import (
@@ -83,11 +84,18 @@ class Ask(Struct, frozen=True, kw_only=True):
     """On the loop's clock; for a stream it bounds only the time to its first bytes."""
     redact: Redact
     """For what the provider says of a failure."""
+    heavy: Heavy
+    is_big: bool
+    """Work on the body is done there."""
 
 
 async def attempt(ask: Ask, transport: Transport) -> Answered | Begun:
     """Raises AttemptFailedError; TranslationError when the body cannot be expressed."""
-    outbound = ask.pair.request(ask.body, ask.raw, ask.target)
+    outbound = (
+        await ask.heavy.run(lambda: ask.pair.request(ask.body, ask.raw, ask.target))
+        if ask.is_big
+        else ask.pair.request(ask.body, ask.raw, ask.target)
+    )
     loop = asyncio.get_running_loop()
     began = loop.time()
     request = request_of(ask, outbound)
@@ -132,7 +140,11 @@ async def _receive(
     if not ask.target.stream:
         body = await read_whole(exchange)
         try:
-            reply = ask.pair.reply(body, ask.body, ask.target)
+            reply = (
+                await ask.heavy.run(lambda: ask.pair.reply(body, ask.body, ask.target))
+                if ask.is_big or len(body) >= BIG_BYTES
+                else ask.pair.reply(body, ask.body, ask.target)
+            )
         except UpstreamReportedError:
             failure = failure_in(body, exchange, ask.pair, ask.redact)
             raise ReportedFailureError(failure) from None
@@ -144,7 +156,11 @@ async def _receive(
             first_byte_ms=first_byte_ms,
             dropped=outbound.dropped,
         )
-    stream = ask.pair.stream(ask.body, ask.target)
+    stream = (
+        await ask.heavy.run(lambda: ask.pair.stream(ask.body, ask.target, ahead=True))
+        if ask.is_big
+        else ask.pair.stream(ask.body, ask.target)
+    )
     held, ended = await read_until_started(exchange, stream, ask.redact)
     return Begun(
         exchange=exchange,

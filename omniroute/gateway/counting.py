@@ -6,7 +6,6 @@ from typing import Final
 
 from msgspec import Struct
 
-from omniroute.catalog.tokens import estimate_request
 from omniroute.decision.values import World
 from omniroute.errors import RequestError, TranslationError, UpstreamError
 from omniroute.gateway.attempt import Ask, request_of
@@ -16,6 +15,7 @@ from omniroute.gateway.understand import admit, understand
 from omniroute.request.provider import read_whole
 from omniroute.request.request import Request
 from omniroute.routing.values import Candidate
+from omniroute.translation.values import Outbound
 
 DEADLINE_S: Final = 10.0
 """A count is asked for before the real thing; an estimate in time is worth more than a late one."""
@@ -37,7 +37,8 @@ async def count(request: Request, world: World) -> Counted:
     """
     admitted = admit(request, world, await understand(request))
     try:
-        request.snapshot.formats.client(request.inbound.format).check_counted(request.full)
+        client = request.snapshot.formats.client(request.inbound.format)
+        await request.services.heavy.run(lambda: client.check_counted(request.full))
     except TranslationError as error:
         raise RequestError("invalid_request", error.message, param=error.param) from None
     routed, attempts = await reserve(request, world, admitted, None)
@@ -48,7 +49,7 @@ async def count(request: Request, world: World) -> Counted:
         tokens = await _asked(request, ask, candidate)
         if tokens is not None:
             return Counted(tokens=tokens, by=candidate.provider.id)
-    return Counted(tokens=estimate_request(request.full))
+    return Counted(tokens=request.input_tokens())
 
 
 async def _asked(request: Request, ask: Ask, candidate: Candidate) -> int | None:
@@ -59,8 +60,13 @@ async def _asked(request: Request, ask: Ask, candidate: Candidate) -> int | None
     outlet = ask.outlet
     bounds = outlet.bounds(request.now_s() + DEADLINE_S)
     try:
-        sent = ask.pair.request(ask.body, ask.raw, ask.target)
-        outbound = counter.request(sent.body, candidate.upstream_model)
+        model = candidate.upstream_model
+
+        def outbound_of() -> Outbound:
+            sent = ask.pair.request(ask.body, ask.raw, ask.target)
+            return counter.request(sent.body, model)
+
+        outbound = await request.services.heavy.run(outbound_of)
         sending = request_of(ask, outbound)
         exchange = await request.services.transports.get(outlet.transport).open(sending, bounds)
         try:

@@ -154,7 +154,7 @@ def _account(
     request: Request, candidate: Candidate, usage: Usage, output: Callable[[], int]
 ) -> None:
     """Usage and cost; where the provider did not count, `output` estimates what it said."""
-    filled = estimated(usage, request.full, output)
+    filled = estimated(usage, request.input_tokens, output)
     if filled is not None:
         usage, request.record.usage_estimated = filled, True
     request.used(usage)

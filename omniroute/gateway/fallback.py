@@ -112,6 +112,8 @@ async def ask_of(request: Request, admit: Admit, candidate: Candidate) -> Ask:
         request_id=inbound.request_id,
         deadline=request.deadline,
         redact=snapshot.redact,
+        heavy=request.services.heavy,
+        is_big=request.is_big,
     )
 
 

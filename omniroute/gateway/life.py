@@ -106,7 +106,12 @@ class Pipeline:
     async def _answer(self, request: Request, opener: Opener) -> Whole | None:
         world = self._world_of(request)
         admitted = admit(request, world, await understand(request))
-        repeats = Repeats.of(request, admitted.inquiry.caller)
+        caller = admitted.inquiry.caller
+        repeats = (
+            await request.services.heavy.run(lambda: Repeats.of(request, caller))
+            if request.is_big
+            else Repeats.of(request, caller)
+        )
         if repeats is None:
             return await self._find_or_ask(request, world, admitted, opener)
         return await repeats.answer(
@@ -116,7 +121,13 @@ class Pipeline:
     async def _find_or_ask(
         self, request: Request, world: World, admitted: Admitted, opener: Opener
     ) -> Whole | None:
-        cached = CachedAnswers.of(request, admitted.admit, self._semantic)
+        cached = (
+            await request.services.heavy.run(
+                lambda: CachedAnswers.of(request, admitted.admit, self._semantic)
+            )
+            if request.is_big
+            else CachedAnswers.of(request, admitted.admit, self._semantic)
+        )
         if cached is None:
             return await _reserve_and_ask(request, world, admitted, opener)
         hit = await cached.find()

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from omniroute.admission import gate
 from omniroute.admission.values import Caller, Refuse
 from omniroute.answers.continued import look_back
-from omniroute.catalog.tokens import estimate_request
 from omniroute.decision import decide
 from omniroute.decision.values import Admitted, Inquiry, World
 from omniroute.errors import RequestError, TranslationError
@@ -16,6 +15,7 @@ from omniroute.request.body import parse_body
 from omniroute.request.request import Request
 from omniroute.translation.bounds import check_name
 from omniroute.translation.naming import check_model
+from omniroute.translation.values import ClientFormat, Facts
 
 _NEEDS: Final[Mapping[tuple[bool, bool], frozenset[str]]] = {
     (False, False): frozenset(),
@@ -49,17 +49,22 @@ async def understand(request: Request) -> Inquiry:
     """
     caller = identify(request)
     inbound, record, snapshot = request.inbound, request.record, request.snapshot
-    limits = snapshot.config.server.limits
-    request.body = request.full = parse_body(inbound.body, limits)
     client = snapshot.formats.client(inbound.format)
     try:
-        client.check_bounds(request.body, limits)
-        check_name(inbound.model, "model", limits)
-        client.check(request.body)
+        heavy = request.services.heavy
+        body = (
+            await heavy.run(lambda: _read(request, client))
+            if request.is_big
+            else _read(request, client)
+        )
+        request.body = request.full = body
         if client.continuing is not None:
             await look_back(request, client.continuing)
-        full = request.full
-        facts = request.facts = client.facts(full)
+        facts = request.facts = (
+            await heavy.run(lambda: _facts(request, client))
+            if request.is_big
+            else client.facts(request.full)
+        )
         record.requested_model = inbound.model or facts.model
         check_model(record.requested_model)
     except TranslationError as error:
@@ -81,8 +86,24 @@ async def understand(request: Request) -> Inquiry:
         needs=_NEEDS[facts.tools, facts.images],
         max_output_tokens=facts.max_output_tokens,
         size_bytes=len(inbound.body),
-        count_tokens=lambda: estimate_request(full),
+        count_tokens=request.input_tokens,
     )
+
+
+def _read(request: Request, client: ClientFormat) -> dict[str, Any]:
+    """The body within its limits. Raises RequestError or TranslationError."""
+    inbound, limits = request.inbound, request.snapshot.config.server.limits
+    body = parse_body(inbound.body, limits)
+    client.check_bounds(body, limits)
+    check_name(inbound.model, "model", limits)
+    client.check(body)
+    return body
+
+
+def _facts(request: Request, client: ClientFormat) -> Facts:
+    """What the client's table reads of a big request. Raises TranslationError."""
+    request.input_tokens()  # whoever asks for them asks on the loop
+    return client.facts(request.full)
 
 
 def admit(request: Request, world: World, inquiry: Inquiry) -> Admitted:

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import orjson
 
+from omniroute.base.bigjson import read_json
 from omniroute.config.model import RequestLimits
 from omniroute.errors import RequestError
 from omniroute.request.bounds import check_size
@@ -18,7 +19,7 @@ def parse_body(raw: bytes, limits: RequestLimits) -> dict[str, Any]:
         raise RequestError("invalid_request", "the request has no body; send a JSON object")
     check_size(raw, limits)
     try:
-        body = orjson.loads(raw)
+        body = read_json(raw)
     except orjson.JSONDecodeError as error:
         raise RequestError(
             "invalid_request",

@@ -28,8 +28,8 @@ Limit = Literal["values", "depth"]
 
 def check_size(raw: bytes, limits: RequestLimits, *, step_bytes: int = STEP_BYTES) -> None:
     """Raises RequestError (400), naming the field, for a body that holds or nests too much."""
-    opened = raw.count(b"[") + raw.count(b"{")
-    if opened <= limits.depth and len(raw) <= limits.values:
+    small = len(raw) <= limits.values
+    if small and raw.count(b"[") + raw.count(b"{") <= limits.depth:
         return
     broken = _broken(raw, limits, step_bytes)
     if broken is None:

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import msgspec
 
-from omniroute.catalog.tokens import estimate_request
 from omniroute.translation.values import Usage
 
 
-def estimated(usage: Usage, body: Mapping[str, Any], output: Callable[[], int]) -> Usage | None:
+def estimated(usage: Usage, asked: Callable[[], int], output: Callable[[], int]) -> Usage | None:
     """`usage` with estimates where it says nothing; None where the provider counted both sides.
 
-    `body` is what was asked, `output` tells the tokens of the answer. What the provider said is
+    `asked` tells the tokens of the request, `output` those of the answer. What the provider said is
     kept: of an input of which only the cached part is known, the rest is estimated.
     """
     if usage.input_uncached is not None and usage.output is not None:
         return None
     if usage.input_uncached is None:
         cached = (usage.cache_read or 0) + (usage.cache_write or 0)
-        rest = max(0, estimate_request(body) - cached)
+        rest = max(0, asked() - cached)
         usage = msgspec.structs.replace(usage, input_uncached=rest)
     if usage.output is None:
         usage = msgspec.structs.replace(usage, output=max(output(), usage.reasoning or 0))

@@ -9,6 +9,8 @@ from typing import Any
 
 from omniroute.active.snapshot import Snapshot
 from omniroute.admission.values import Refuse
+from omniroute.base.heavy import BIG_BYTES
+from omniroute.catalog.tokens import estimate_request
 from omniroute.errors import RequestError
 from omniroute.ledger.record import RequestRecord
 from omniroute.request.inbound import Inbound
@@ -28,6 +30,7 @@ class Request:
     """
 
     __slots__ = (
+        "_input_tokens",
         "_loop",
         "_started_s",
         "body",
@@ -35,6 +38,7 @@ class Request:
         "facts",
         "full",
         "inbound",
+        "is_big",
         "known_to",
         "record",
         "services",
@@ -65,6 +69,9 @@ class Request:
         self.deadline = self._loop.time() + snapshot.config.server.request_timeout_s
         """On the loop's clock, for all attempts together."""
         self.known_to = None
+        self.is_big = len(inbound.body) >= BIG_BYTES
+        """Work on the body, or on what it goes on from, has to be done beside the loop."""
+        self._input_tokens: int | None = None
         self.usage = _NOTHING
         self.upstream_ms = 0.0
         """Spent waiting for providers, all attempts together."""
@@ -89,6 +96,12 @@ class Request:
 
     def elapsed_ms(self) -> float:
         return (self.services.clock.monotonic_s() - self._started_s) * 1000
+
+    def input_tokens(self) -> int:
+        """Tokens of `full` by estimate, which is made once."""
+        if self._input_tokens is None:
+            self._input_tokens = estimate_request(self.full)
+        return self._input_tokens
 
     def first_byte(self) -> None:
         """The client is about to see the first byte of its answer."""

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from omniroute.admission.budget import BudgetEvent
 from omniroute.base.clock import Clock
+from omniroute.base.heavy import Heavy
 from omniroute.ledger.record import RequestRecord
 from omniroute.routing.live import LiveState
 from omniroute.state.store import Store
@@ -21,6 +22,7 @@ class Services(Struct, kw_only=True, eq=False):
     transports: TransportPool
     live: LiveState
     store: Store
+    heavy: Heavy
     append: Callable[[RequestRecord], bool]
     """Writes a record; False when it had to be dropped."""
     notify: Callable[[BudgetEvent], None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -10,6 +11,8 @@ import orjson
 from omniroute.state.store import Space, Store
 
 KEEP_S: Final = 24 * 3600.0  # a conversation that pauses over a day starts again without them
+TURN: Final = 200
+"""Look-ups between which other requests get their turn."""
 RECALL: Final = Space(name="recall", max_entries=20_000, max_bytes=64 << 20)
 """What another format had no place for, by tool-call id."""
 RESPONSES: Final = Space(name="responses", max_entries=5_000, max_bytes=128 << 20)
@@ -31,7 +34,9 @@ async def recall(
 ) -> dict[str, Any]:
     """What is known of these tool calls; absent where it is not."""
     found = dict[str, Any]()
-    for name in names:
+    for count, name in enumerate(dict.fromkeys(names), 1):
+        if count % TURN == 0:
+            await asyncio.sleep(0)  # a store in memory never waits, and others want their turn
         value = await store.get(RECALL, _scoped(key_id, name), now_s)
         if value is not None:
             found[name] = orjson.loads(value)

@@ -62,10 +62,16 @@ def check_name(names: Any, field: str, limits: RequestLimits) -> None:
     """Raises TranslationError for a name, or one of a list of names, that is too long."""
     most = limits.name_bytes
     for name in names if is_array(names) else (names,):
-        # UTF-8 takes up to four bytes a character: most names need not be encoded.
-        if type(name) is str and len(name) * 4 > most and len(name.encode(errors="replace")) > most:
+        if type(name) is str and _is_longer(name, most):
             message = f"{field} is longer than {most} bytes (server.limits.name)"
             raise TranslationError(message, param=field)
+
+
+def _is_longer(name: str, most: int) -> bool:
+    """In UTF-8, which takes one to four bytes a character: few names have to be encoded."""
+    if len(name) > most:
+        return True
+    return len(name) * 4 > most and len(name.encode(errors="replace")) > most
 
 
 def _many(what: str, count: int, items: str, most: int, limit: str) -> str:

@@ -20,7 +20,7 @@ from omniroute.translation.format import Format
 from omniroute.translation.functions import SEAL_MARK
 from omniroute.translation.naming import path_with
 from omniroute.translation.passthrough import PassedStream
-from omniroute.translation.runtime import Context, drop
+from omniroute.translation.runtime import Context, drop, hub_of
 from omniroute.translation.said import said_in_blocks
 from omniroute.translation.shape import is_object
 from omniroute.translation.stream import TranslatedStream
@@ -153,11 +153,15 @@ class FormatPair:
             message = f"the upstream's answer cannot be read: {error.message}"
             raise UpstreamCutError(message) from error
 
-    def stream(self, request: dict[str, Any], target: Destination) -> Stream:
+    def stream(
+        self, request: dict[str, Any], target: Destination, *, ahead: bool = False
+    ) -> Stream:
         ctx = context(target, request)
         if self.passthrough:
             return PassedStream(self._client, ctx)
         self._add_hub(ctx, target)
+        if ahead:
+            hub_of(ctx)
         return TranslatedStream(self._client, self._upstream, ctx)
 
     def replay(self, body: bytes, request: dict[str, Any], target: Destination) -> bytes:

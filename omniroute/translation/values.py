@@ -203,7 +203,11 @@ class Pair(Protocol):
         """The provider's answer to the client's. Raises UpstreamCutError when unreadable."""
         ...
 
-    def stream(self, request: dict[str, Any], target: Destination) -> Stream: ...
+    def stream(
+        self, request: dict[str, Any], target: Destination, *, ahead: bool = False
+    ) -> Stream:
+        """`ahead`: what the answer needs of the request is read now, and not when it is needed."""
+        ...
 
     def replay(self, body: bytes, request: dict[str, Any], target: Destination) -> bytes:
         """A whole answer in the client's format as its stream; for answers that were kept.

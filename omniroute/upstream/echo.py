@@ -7,6 +7,7 @@ characters each. It has one model, `echo`.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
@@ -15,6 +16,8 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from omniroute.base.bigjson import read_json
+from omniroute.base.heavy import BIG_BYTES
 from omniroute.upstream.client import Bounds, UpstreamRequest
 from omniroute.upstream.echo_answer import EchoAnswer, EchoRefusal, answer_chat
 
@@ -32,7 +35,9 @@ class EchoTransport:
             if path.endswith("/models") and request.method == "GET":
                 return _whole(200, {"object": "list", "data": [_model_entry()]})
             if path.endswith("/chat/completions") and request.method == "POST":
-                return _chat(request.body)
+                if len(request.body) < BIG_BYTES:
+                    return _chat(request.body)
+                return await asyncio.to_thread(_chat, request.body)
         except EchoRefusal as refusal:
             return _whole(refusal.status, _error(refusal))
         return _whole(404, _error(EchoRefusal(404, f"echo has no {request.method} {path}")))
@@ -58,7 +63,7 @@ class EchoExchange:
 
 def _chat(body: bytes) -> EchoExchange:
     try:
-        parsed: Any = orjson.loads(body)
+        parsed: Any = read_json(body)
     except orjson.JSONDecodeError as error:
         raise EchoRefusal(400, f"the body is not JSON: {error}") from None
     if not isinstance(parsed, dict):

@@ -19,6 +19,7 @@ from omniroute.admission.values import Caller, Refuse
 from omniroute.admission.values import Surface as AdmissionSurface
 from omniroute.answers.semantic import SemanticIndex
 from omniroute.base.clock import Clock, SystemClock
+from omniroute.base.heavy import Heavy
 from omniroute.base.tasks import Supervisor
 from omniroute.base.units import NANO
 from omniroute.config.model import Role
@@ -66,12 +67,14 @@ class Runtime:
         self.meters.adopt(first.snapshot.index)
         self.store = store
         self.semantic = SemanticIndex()
+        self.heavy = Heavy()
         self.pipeline = Pipeline(
             current=lambda: self.snapshot,
             services=Services(
                 transports=self.transports,
                 live=self.live,
                 store=store,
+                heavy=self.heavy,
                 append=self._append,
                 notify=self._notify,
                 skipped=self.meters.skip,
@@ -175,6 +178,7 @@ class Runtime:
     async def close(self) -> None:
         """End the tasks, then bring every record into the database while it can be had."""
         await self._supervisor.stop()
+        self.heavy.close()
         await self.transports.close()
         await self.store.close()
         self.spool.close()

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from omniroute.active.snapshot import Surroundings, compile_snapshot
 from omniroute.active.tables import read_tables
 from omniroute.admission.values import Caller
+from omniroute.base.heavy import Heavy
 from omniroute.catalog.tokens import estimate_request
 from omniroute.cli.main import cli
 from omniroute.config.model import Config
@@ -226,6 +227,7 @@ async def served(config: Config, asked: Mapping[str, Any]) -> tuple[list[str], s
     services = Services(
         transports=TransportPool(),
         live=LiveState(),
+        heavy=Heavy(),
         store=store,
         append=lambda record: True,
         notify=lambda event: None,

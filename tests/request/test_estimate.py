@@ -31,11 +31,11 @@ ASKED = estimate_request(BODY)
     ],
 )
 def test_only_what_is_missing_is_filled(said: Usage, filled: Usage) -> None:
-    assert estimated(said, BODY, lambda: 7) == filled
+    assert estimated(said, lambda: ASKED, lambda: 7) == filled
 
 
 def test_what_was_counted_costs_no_estimate() -> None:
     def never() -> int:
         raise AssertionError
 
-    assert estimated(Usage(input_uncached=0, output=0), BODY, never) is None
+    assert estimated(Usage(input_uncached=0, output=0), never, never) is None

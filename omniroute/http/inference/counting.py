@@ -25,8 +25,13 @@ async def count(
     """The count of a request. Raises RequestError, also for what is no request."""
     snapshot = runtime.snapshot
     client = snapshot.formats.client(endpoint.format)
-    check_size(asked.body, snapshot.config.server.limits)
-    inbound = inbound_of(runtime, asked, endpoint, places, body=client.counted(asked.body))
+
+    def counted() -> bytes:
+        check_size(asked.body, snapshot.config.server.limits)
+        return client.counted(asked.body)
+
+    body = await runtime.heavy.run(counted)
+    inbound = inbound_of(runtime, asked, endpoint, places, body=body)
     found = await runtime.pipeline.count(inbound)
-    body = orjson.dumps(client.answer("count", {"tokens": found.tokens}))
-    return whole(200, {HEADER: found.by or "estimate"}, body)
+    answer = orjson.dumps(client.answer("count", {"tokens": found.tokens}))
+    return whole(200, {HEADER: found.by or "estimate"}, answer)

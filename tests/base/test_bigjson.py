@@ -1,0 +1,44 @@
+"""Large JSON in steps reads as JSON does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from omniroute.base.bigjson import STEP_BYTES, read_json
+
+LONG = "a text,\n" * (STEP_BYTES // 4)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 5) | st.floats(0, 1) | st.text() | st.just(LONG),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@given(value=JSON, indent=st.booleans())
+def test_it_reads_what_a_parser_reads(value: Any, indent: bool) -> None:
+    raw = orjson.dumps([LONG, value], option=orjson.OPT_INDENT_2 if indent else 0)
+    assert read_json(raw) == orjson.loads(raw)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        pytest.param(b'{"a": [1,], "b": "%b"}', id="a comma too many"),
+        pytest.param(b'{"a": "%b", "b": 01}', id="a number"),
+        pytest.param(b'["%b", "\xff"]', id="no UTF-8"),
+        pytest.param(b'["%b"', id="cut"),
+        pytest.param(b'["%b", NaN]', id="no number"),
+    ],
+)
+def test_what_is_no_json_is_told_with_its_place(raw: bytes) -> None:
+    raw = raw.replace(b"%b", b"x" * STEP_BYTES)
+    with pytest.raises(orjson.JSONDecodeError) as expected:
+        orjson.loads(raw)
+    with pytest.raises(orjson.JSONDecodeError) as found:
+        read_json(raw)
+    assert str(found.value) == str(expected.value)
