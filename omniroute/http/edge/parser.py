@@ -66,10 +66,11 @@ class RequestParser:
         """Take bytes; what they hold is then in `events`, a fault last."""
         view = memoryview(data)
         while view and not self._failed:
-            piece = view if self._in_body else view[:_SLICE]
+            is_body = self._in_body
+            piece = view if is_body else view[:_SLICE]
             view = view[len(piece) :]
             self._feed(piece)
-            if not self._in_body and not self._failed:
+            if not (is_body or self._in_body or self._failed):
                 self._head_bytes += len(piece)
                 if self._head_bytes > MAX_HEAD_BYTES + _SLICE:
                     self._fail(HeadError("the request's headers are too large", status=431))

@@ -61,6 +61,14 @@ def test_heads_and_bodies(case: Case) -> None:
     assert read([sent[at : at + 1] for at in range(len(sent))])[1] == case.refused
 
 
+@pytest.mark.parametrize("split", [False, True])
+def test_a_large_body_is_no_part_of_a_head(*, split: bool) -> None:
+    head = b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\n"
+    sent = [head, b"x" * 200_000] if split else [head + b"x" * 200_000]
+    taken = [["POST", "/a", "x" * 200_000]]
+    assert read(sent * 2) == (taken * 2, None)
+
+
 @given(data=st.data())
 def test_every_split_reads_the_same(data: st.DataObject) -> None:
     case = data.draw(st.sampled_from([case for case in CASES if case.refused is None]))
