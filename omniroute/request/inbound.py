@@ -8,6 +8,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from omniroute.config.model import ModelKind
+from omniroute.ledger.record import RequestRecord
 
 
 class Inbound(Struct, frozen=True, kw_only=True):
@@ -31,6 +32,8 @@ class Inbound(Struct, frozen=True, kw_only=True):
     """Where the path is bound to one provider."""
     stream_framing: str | None = None
     """Where the client chose a framing that is not its format's usual one."""
+    recorded: Callable[[RequestRecord], None] | None = None
+    """Hears of the request's record when that is written, before the answer has ended."""
 
 
 class Whole(Struct, frozen=True, kw_only=True):

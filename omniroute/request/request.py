@@ -149,3 +149,5 @@ class Request:
             if len(attempts) > 1:
                 record.fallback_reason = attempts[0].error_class
         self.services.append(record)
+        if self.inbound.recorded is not None:
+            self.inbound.recorded(record)

@@ -33,7 +33,7 @@ from omniroute.routing.live import LiveState
 from omniroute.state.store import Store
 from omniroute.upstream.pool import TransportPool
 from omniroute.worker.meters import Meters
-from omniroute.worker.requestlog import is_wanted, log_request
+from omniroute.worker.requestlog import is_wanted
 from omniroute.worker.stores import open_store, restore_budgets
 from omniroute.worker.webhooks import Webhooks
 
@@ -52,7 +52,7 @@ class Runtime:
     def __init__(self, options: Options, first: Loaded, *, store: Store, clock: Clock) -> None:
         server = first.snapshot.config.server
         self.snapshot: Snapshot = first.snapshot
-        self._logs_requests = is_wanted(server.log.requests)
+        self.logs_requests = is_wanted(server.log.requests)
         self.clock = clock
         self.started = clock.now()
         self.data_dir = Path(server.data_dir)
@@ -186,8 +186,6 @@ class Runtime:
 
     def _append(self, record: RequestRecord) -> bool:
         self.meters.observe(record)
-        if self._logs_requests:
-            log_request(record)
         return self.spool.append(record)
 
     def _notify(self, event: BudgetEvent) -> None:
@@ -214,7 +212,7 @@ class Runtime:
 
     def _activate(self, loaded: Loaded) -> None:
         self.snapshot = loaded.snapshot
-        self._logs_requests = is_wanted(loaded.snapshot.config.server.log.requests)
+        self.logs_requests = is_wanted(loaded.snapshot.config.server.log.requests)
         self.live.adopt(loaded.snapshot.index, _credentials(loaded.snapshot))
         self.meters.adopt(loaded.snapshot.index)
         self._supervisor.start("transports", self.transports.retain(loaded.snapshot.transports))

@@ -18,7 +18,7 @@ from omniroute.http.edge.astray import astray, redirected
 from omniroute.http.edge.auth import client_ip_of, presented_key, request_id_of
 from omniroute.http.edge.endpoints import envelope_of
 from omniroute.http.edge.errors import from_exception, not_allowed, render
-from omniroute.http.edge.insides import EdgeRequest, headers_of
+from omniroute.http.edge.insides import EdgeRequest
 from omniroute.http.edge.receive import BodyRoom
 from omniroute.http.edge.routes import Handle, Route, Surface
 from omniroute.http.edge.routing import methods_at, serve_routes
@@ -65,11 +65,12 @@ def build_app(runtime: Runtime, routes: RouteTable, *, touchup: bool = False) ->
 
     async def failed(request: Request, error: Exception) -> HTTPResponse:
         origins = runtime.snapshot.config.server.cors.origins
-        headers = headers_of(request)
-        preflight = cors.preflight(origins, request.method, headers)
+        asked = _asked(runtime, request)
+        headers = asked.headers
+        preflight = cors.preflight(origins, asked.method, headers)
         if preflight is not None:
+            asked.answered(preflight.status)
             return preflight
-        asked = Asked(request, request_id_of(request))
         formats = runtime.snapshot.formats
         try:
             check_path(asked.path)
@@ -82,9 +83,9 @@ def build_app(runtime: Runtime, routes: RouteTable, *, touchup: bool = False) ->
             lost = astray(formats, asked.method, asked.path, headers)
             if lost is not None:
                 told, envelope = redirected(told, lost, asked.path, headers), lost.format
-        number = getattr(request.ctx, "request_id", asked.request_id)
-        answer = render(told, envelope, formats, number)
+        answer = render(told, envelope, formats, asked.request_id)
         _add(answer, cors.allow(origins, headers))
+        asked.answered(answer.status, told.kind)
         return answer
 
     handlers: Any = app.error_handler
@@ -103,6 +104,17 @@ def _add(response: HTTPResponse, headers: Mapping[str, str]) -> None:
         response.headers[name] = value
 
 
+def _asked(runtime: Runtime, request: Request) -> Asked:
+    """The request as handlers see it: the same one for its handler and for its failure."""
+    known: Asked | None = getattr(request.ctx, "asked", None)
+    if known is None:
+        number = request_id_of(request)
+        request_id.set(number)
+        known = Asked(request, number, is_logged=runtime.logs_requests)
+        request.ctx.asked = known
+    return known
+
+
 def _boundary(runtime: Runtime, route: Route, room: BodyRoom) -> Handle:
     """What every request passes: its id, its credential, and then its body.
 
@@ -113,10 +125,7 @@ def _boundary(runtime: Runtime, route: Route, room: BodyRoom) -> Handle:
     role = route.surface.value if route.surface in (Surface.VIEWER, Surface.ADMIN) else None
 
     async def serve(request: Request, **parameters: str) -> HTTPResponse | None:
-        number = request_id_of(request)
-        request.ctx.request_id = number
-        request_id.set(number)
-        asked = Asked(request, number)
+        asked = _asked(runtime, request)
         check_path(asked.path)
         is_form = check_head(asked)
         if role is not None:
@@ -135,10 +144,11 @@ def _boundary(runtime: Runtime, route: Route, room: BodyRoom) -> Handle:
         finally:
             room.leave(taken)
         if response is not None:
-            response.headers["X-Request-Id"] = number
+            response.headers["X-Request-Id"] = asked.request_id
             if "origin" in asked.headers:
                 origins = runtime.snapshot.config.server.cors.origins
                 _add(response, cors.allow(origins, asked.headers))
+            asked.answered(response.status)
         return response
 
     # Sanic leaves the body to such a handler: it is read here once it is known who sends it.
@@ -156,5 +166,6 @@ def _refuse_stranger(runtime: Runtime, asked: Asked) -> None:
         headers=asked.headers,
         key=presented_key(asked, snapshot),
         client_ip=client_ip_of(asked, snapshot),
+        recorded=asked.recorded,
     )
     runtime.pipeline.refuse_stranger(inbound)

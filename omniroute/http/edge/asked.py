@@ -2,27 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sanic.request import Request
 
-from omniroute.http.edge.insides import HttpAnswer, all_values, headers_of
+from omniroute.errors import Kind
+from omniroute.http.edge.insides import HttpAnswer, all_values, headers_of, was_read
 from omniroute.http.edge.respond import StreamSink
+from omniroute.ledger.record import RequestRecord
+from omniroute.worker.requestlog import LogEntry
 
 
 class Asked:
-    """Made once per request at the boundary; `request_id` is what the answer repeats."""
+    """Made once per request; `request_id` is what the answer repeats."""
 
-    __slots__ = ("_request", "headers", "method", "path", "request_id")
+    __slots__ = ("_entry", "_request", "headers", "method", "path", "request_id")
 
-    def __init__(self, request: Request, request_id: str) -> None:
+    def __init__(self, request: Request, request_id: str, *, is_logged: bool) -> None:
         self._request: Any = request
         self.request_id = request_id
         self.method: str = request.method
         self.path: str = self._request.path
         """What was routed: decisions, the ledger and the router all use this one."""
         self.headers = headers_of(request)
+        self._entry: LogEntry | None = None
+        if is_logged:
+            is_one = was_read(request)
+            method, path = (self.method, self.path) if is_one else (None, None)
+            self._entry = LogEntry(method, path, request_id)
+
+    @property
+    def recorded(self) -> Callable[[RequestRecord], None] | None:
+        """Who wants to hear of the request's record: its line of the log, where there is one."""
+        return None if self._entry is None else self._entry.recorded
+
+    def answered(self, status: int, error_class: Kind | None = None) -> None:
+        """Tell the log what the client gets, unless its record has told that."""
+        if self._entry is not None:
+            self._entry.answered(status, error_class)
 
     @property
     def body(self) -> bytes:

@@ -258,6 +258,11 @@ def _safe(text: str) -> str:
     return "".join(character for character in text if character >= " " and character != "\x7f")
 
 
+def was_read(request: Request) -> bool:
+    """Whether this is a client's request: Sanic makes one up to answer what could not be read."""
+    return request.method != "NONE"
+
+
 def headers_of(request: Request) -> Mapping[str, str]:
     """By lower-case name; a repeated header shows its first value."""
     return cast(Mapping[str, str], request.headers)

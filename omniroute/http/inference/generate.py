@@ -59,4 +59,5 @@ def inbound_of(
         stream=endpoint.stream,
         provider=places.get("provider"),
         stream_framing=framing,
+        recorded=asked.recorded,
     )
