@@ -23,6 +23,7 @@ from omniroute.http.edge.workers import read_seat, run_workers
 from omniroute.http.surface import routes
 from omniroute.worker.folder import hold_folder
 from omniroute.worker.stores import embed_store
+from omniroute.worker.whereabouts import leave_note
 
 
 @click.command()
@@ -84,7 +85,9 @@ def serve(
     if seat is not None:
         listener = _listen(first.server.host, seat.port, shared=True)
         sys.exit(server.run(options, first, listener, routes))
-    lock = hold_folder(Path(first.server.data_dir))
+    folder = Path(first.server.data_dir)
+    lock = hold_folder(folder)
+    leave_note(options.files, folder)
     count = _worker_count(first.server.workers)
     listener = _listen(first.server.host, first.server.port, shared=count > 1)
     if count == 1:

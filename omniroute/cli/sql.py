@@ -21,6 +21,7 @@ from omniroute.ledger.database import database_path
 from omniroute.ledger.queries import COLUMNS_SQL, freshen
 from omniroute.ledger.sandbox import open_sandbox, require_reading
 from omniroute.ledger.spool import segments
+from omniroute.worker.whereabouts import find_running
 
 Format = TextFormat | Literal["parquet"]
 
@@ -51,7 +52,7 @@ _SUFFIXES: Final[dict[str, Format]] = {
     type=click.Path(dir_okay=False),
     help="Write to a file; its ending chooses the format.",
 )
-@click.option("--data-dir", type=click.Path(file_okay=False), help="Wins over server.data_dir.")
+@click.option("--data-dir", type=click.Path(file_okay=False), help="Wins over the server's folder.")
 @click.option(
     "--wait",
     "patience_s",
@@ -87,7 +88,7 @@ def sql_command(
     chosen = cast("Format | None", form) or _format_of(output)
     if chosen == "parquet" and output is None and sys.stdout.isatty():
         raise UsageError("parquet is no text: give -o FILE, or send the output into a file")
-    folder = Path(data_dir) if data_dir is not None else _configured_data_dir(config)
+    folder = Path(data_dir) if data_dir is not None else _data_dir(config)
     if not database_path(folder).exists() and not segments(folder):
         raise LedgerError(
             f"no usage data in {folder}: no request has been served there yet; "
@@ -140,8 +141,13 @@ def _format_of(output: str | None) -> Format:
     return chosen
 
 
-def _configured_data_dir(config: tuple[str, ...]) -> Path:
-    found = check_files(config_files(config)).config
+def _data_dir(config: tuple[str, ...]) -> Path:
+    """The running server's, else what the configuration says."""
+    files = config_files(config)
+    running = find_running(files)
+    if running is not None:
+        return running
+    found = check_files(files).config
     if found is None:
         raise ConfigError("the configuration has errors (see `omniroute check`); give --data-dir")
     return Path(found.server.data_dir)

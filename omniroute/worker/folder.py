@@ -45,6 +45,18 @@ def hold_folder(folder: Path) -> int:
     return lock
 
 
+def is_held(folder: Path) -> bool:
+    """Whether a server has the folder now."""
+    try:
+        with (folder / LOCK_FILE).open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def _take(lock: int, folder: Path) -> None:
     """Raises ConfigError when another server keeps it."""
     give_up = time.monotonic() + ORPHANS_S

@@ -18,6 +18,8 @@ from omniroute.errors import LedgerError, UsageError
 from omniroute.ledger.database import database_path
 from omniroute.ledger.drain import Drainer
 from omniroute.ledger.spool import Spool
+from omniroute.worker.folder import hold_folder
+from omniroute.worker.whereabouts import leave_note
 from tests.ledger.hostile_sql import REFUSED, in_place
 from tests.ledger.processes import database_held
 from tests.ledger.rows import row
@@ -209,6 +211,20 @@ def test_the_data_dir_is_the_configurations(data_dir: Path, tmp_path: Path) -> N
         cli, ["sql", "-c", str(config), "SELECT count(*) AS n FROM requests"]
     )
     assert output_of(result) == "n\n2\n"
+
+
+def test_the_running_servers_folder_counts_until_it_restarts(
+    data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "home"))
+    config = tmp_path / "omniroute.yaml"
+    config.write_text("version: 1\nserver: {data_dir: other}\nproviders: {echo: {preset: echo}}\n")
+    lock = hold_folder(data_dir)
+    leave_note([str(config)], data_dir)
+    ask = ["sql", "-c", str(config), "SELECT count(*) AS n FROM requests"]
+    assert output_of(CliRunner().invoke(cli, ask)) == "n\n2\n"
+    os.close(lock)  # the server has ended
+    assert f"no usage data in {tmp_path}/other" in str(CliRunner().invoke(cli, ask).exception)
 
 
 @pytest.mark.parametrize(
