@@ -52,11 +52,14 @@ class Reloader:
         first: Loaded,
         *,
         activate: Callable[[Loaded], None],
+        note: Callable[[str, str, str], None],
         clock: Clock,
     ) -> None:
+        """`note` keeps an event: its kind, what it is about, its words."""
         now = clock.now()
         self._options = replace(options, in_force=options.in_force or InForce.of(first.server))
         self._activate = activate
+        self._note = note
         self._clock = clock
         self._watched = first.watched
         self._sent = _sent(first)
@@ -115,6 +118,7 @@ class Reloader:
             if not same:
                 await asyncio.to_thread(self.keep, loaded)
                 _log.info("config %s is active (%s)", digest, reason)
+                self._note("config.applied", self._subject(), f"{digest} is active ({reason})")
             return self.status
 
     def keep(self, loaded: Loaded) -> None:
@@ -149,9 +153,13 @@ class Reloader:
         self._stamp = tuple(known.get(row[0], row) for row in stamp_of(watched))
         self._watched = watched
 
+    def _subject(self) -> str:
+        return ", ".join(self._options.files)
+
     def _failed(self, old: ReloadStatus, error: ConfigError, now: datetime) -> ReloadStatus:
         diagnostics = tuple(item for item in error.diagnostics if isinstance(item, Diagnostic))
         _log.error("config %s stays active: %s", old.digest, error)
+        self._note("config.refused", self._subject(), f"{old.digest} stays active: {error}")
         for item in diagnostics:
             if item.severity == "error":
                 _log.error("%s", item)

@@ -40,8 +40,9 @@ from omniroute.ledger.database import (
     open_database,
     read_sql,
 )
+from omniroute.ledger.event import is_event, parse_event
 from omniroute.ledger.quarantine import Refused, keep
-from omniroute.ledger.record import parse_line
+from omniroute.ledger.record import MAX_TEXT_CHARS, parse_line
 from omniroute.ledger.spool import make_private_dirs, segments
 
 BATCH_BYTES: Final = 4 << 20  # some 6,000 rows: the file is held for about 150 ms
@@ -59,6 +60,8 @@ EXPIRE_EVERY_S: Final = 600.0
 _BATCH_SQL: Final = read_sql("batch.sql")
 _REQUESTS_SQL: Final = read_sql("insert_requests.sql")
 _ATTEMPTS_SQL: Final = read_sql("insert_attempts.sql")
+_EVENTS_SQL: Final = read_sql("insert_events.sql")
+_QUARANTINED_SQL: Final = read_sql("insert_quarantined.sql")
 
 _REFUSALS: Final = (duckdb.DataError, duckdb.IntegrityError, duckdb.InvalidInputException)
 """DuckDB says these of a value. Anything else is about the file, the disk or the schema, and the
@@ -104,6 +107,8 @@ class _Rows(Struct, frozen=True, kw_only=True):
     """What a portion comes to."""
 
     lines: list[str]
+    """Records of requests."""
+    events: list[str]
     refused: list[Refused]
 
 
@@ -242,16 +247,19 @@ class Drainer:
         """
         sifted = [_sift(portion) for portion in portions]
         lines = [line for rows in sifted for line in rows.lines]
+        events = [line for rows in sifted for line in rows.events]
         connection.execute("BEGIN")
         if lines:
             connection.execute(_BATCH_SQL, [lines])
             connection.execute(_REQUESTS_SQL)
             connection.execute(_ATTEMPTS_SQL)
+        if events:
+            connection.execute(_EVENTS_SQL, [events])
         _write_offsets(connection, offsets)
         for portion, rows in zip(portions, sifted, strict=True):
-            self._quarantine(portion, rows.refused)
+            self._quarantine(connection, portion, rows.refused)
         connection.execute("COMMIT")
-        return len(lines), sum(len(rows.refused) for rows in sifted)
+        return len(lines) + len(events), sum(len(rows.refused) for rows in sifted)
 
     def _commit_in_pieces(
         self, connection: duckdb.DuckDBPyConnection, portions: Sequence[_Portion]
@@ -280,17 +288,19 @@ class Drainer:
                 size = max(1, size * 2)
         return rows, refused
 
-    def _quarantine(self, portion: _Portion, refused: Sequence[Refused]) -> None:
+    def _quarantine(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        portion: _Portion,
+        refused: Sequence[Refused],
+    ) -> None:
         if not refused:
             return
         path = keep(self._data_dir, portion.segment, portion.start, refused)
         self.quarantined += len(refused)
-        _log.warning(
-            "%d lines of the spool are no rows and are kept in %s: %s",
-            len(refused),
-            path,
-            refused[0].reason,
-        )
+        what, why = f"{len(refused)} lines of the spool are no rows", refused[0].reason
+        connection.execute(_QUARANTINED_SQL, [path.name, f"{what}: {why}"[:MAX_TEXT_CHARS]])
+        _log.warning("%s and are kept in %s: %s", what, path, why)
 
     def _read(self, offsets: dict[str, int]) -> tuple[list[_Portion], bool]:
         """One portion per segment, in all about BATCH_BYTES; whether more is waiting."""
@@ -400,17 +410,19 @@ def _read_segment(segment: Path, *, start: int, room: int) -> _Portion | None:
 def _sift(portion: _Portion) -> _Rows:
     """The lines that are records, and those that are not."""
     lines: list[str] = []
+    events: list[str] = []
     refused: list[Refused] = []
     offset = portion.start
     for line in portion.lines:
         try:
-            parse_line(line)
-            lines.append(line.decode())  # in fields of a newer version nobody has looked yet
+            kept, parse = (events, parse_event) if is_event(line) else (lines, parse_line)
+            parse(line)
+            kept.append(line.decode())  # in fields of a newer version nobody has looked yet
         except ValueError as exc:
             refused.append(Refused.of(line, offset=offset, reason=f"no record: {exc}"))
         offset += len(line) + 1
     refused += portion.stepped_over
-    return _Rows(lines=lines, refused=refused)
+    return _Rows(lines=lines, events=events, refused=refused)
 
 
 def _split(portion: _Portion, count: int) -> tuple[_Portion, _Portion | None]:
@@ -442,14 +454,15 @@ def _write_offsets(connection: duckdb.DuckDBPyConnection, offsets: Mapping[str, 
 
 
 def _expire(connection: duckdb.DuckDBPyConnection, before: datetime) -> int:
+    """How many rows of the table that had most to delete, at most EXPIRE_ROWS."""
     deleted = 0
     connection.execute("BEGIN")
-    for table in ("attempts", "requests"):
+    for table in ("attempts", "requests", "events"):
         rows = connection.execute(
-            f"DELETE FROM raw.{table} WHERE rowid IN "  # noqa: S608 - one of two names above
+            f"DELETE FROM raw.{table} WHERE rowid IN "  # noqa: S608 - one of the names above
             f"(SELECT rowid FROM raw.{table} WHERE time < ? LIMIT {EXPIRE_ROWS}) RETURNING 1",
             [before],
         ).fetchall()
-        deleted = len(rows)
+        deleted = max(deleted, len(rows))
     connection.execute("COMMIT")
     return deleted

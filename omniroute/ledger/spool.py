@@ -29,6 +29,7 @@ from typing import Final
 from msgspec import Struct
 
 from omniroute.errors import LedgerError
+from omniroute.ledger.event import EventRecord, render_event
 from omniroute.ledger.record import RequestRecord, render_line
 
 SUFFIX: Final = ".jsonl"
@@ -67,7 +68,7 @@ def make_private_dirs(data_dir: Path) -> None:
 
 
 class Spool:
-    """One worker's end of the spool. `append` and `close` belong to one thread."""
+    """One worker's end of the spool. `append`, `note` and `close` belong to one thread."""
 
     def __init__(
         self,
@@ -126,9 +127,18 @@ class Spool:
 
     def append(self, record: RequestRecord) -> bool:
         """Write the record. False when it had to be dropped; never raises for want of disk."""
+        if not self._write(render_line(record)):
+            return False
+        self._appended += 1
+        return True
+
+    def note(self, event: EventRecord) -> bool:
+        """Write an event as `append` does a record; it is not counted among those."""
+        return self._write(render_event(event))
+
+    def _write(self, line: bytes) -> bool:
         if self._stopping.is_set():
             return self._drop("the spool is closed")
-        line = render_line(record)
         if self._pending_bytes + len(line) > self._max_total_bytes:
             return self._drop("the spool has reached its limit; is the drainer running?")
         try:
@@ -144,7 +154,6 @@ class Spool:
             return self._drop(exc.strerror or "write failed")
         self._size += written
         self._pending_bytes += written
-        self._appended += 1
         self._unsynced = True
         if self._dropping:
             self._dropping = False

@@ -35,26 +35,29 @@ class Change(Struct, frozen=True, kw_only=True):
 _MAX_MODEL_CHARS: Final = 100  # clients choose names
 
 
+def name_of(change: Change) -> str:
+    """What has changed: `provider/connection`, and the model where only that is meant."""
+    if change.model is None:
+        return change.connection
+    return f"{change.connection}/{change.model[:_MAX_MODEL_CHARS]}"
+
+
 def describe_change(change: Change) -> str:
-    """A change in words, for a line of the log."""
-    where = change.connection
-    if change.model is not None:
-        where += f"/{change.model[:_MAX_MODEL_CHARS]}"
+    """What became of it, in words, for a line of the log."""
     reason = f" ({change.reason})" if change.reason else ""
     match change.state:
         case "refused":
-            what = f"its credential was refused{reason} and rests for {change.rest_s:g} s"
+            return f"its credential was refused{reason} and rests for {change.rest_s:g} s"
         case "accepted":
-            what = "its credential is accepted again"
+            return "its credential is accepted again"
         case "replaced":
-            what = "its credential, refused until now, was replaced"
+            return "its credential, refused until now, was replaced"
         case "open":
-            what = f"its breaker is open{reason} for {change.rest_s:g} s"
+            return f"its breaker is open{reason} for {change.rest_s:g} s"
         case "half_open":
-            what = "its breaker is half-open: a request tries whether it is well again"
+            return "its breaker is half-open: a request tries whether it is well again"
         case "closed":
-            what = "its breaker is closed"
-    return f"{where}: {what}"
+            return "its breaker is closed"
 
 
 class ModelHealth:

@@ -25,10 +25,11 @@ from omniroute.base.units import NANO
 from omniroute.config.model import Role
 from omniroute.gateway.life import Pipeline
 from omniroute.ledger.drain import Drainer, keep_drained
+from omniroute.ledger.event import EventRecord
 from omniroute.ledger.record import RequestRecord
 from omniroute.ledger.spool import Spool
 from omniroute.request.services import Services
-from omniroute.routing.health import Change, describe_change
+from omniroute.routing.health import Change, describe_change, name_of
 from omniroute.routing.live import LiveState
 from omniroute.state.store import Store
 from omniroute.upstream.pool import TransportPool
@@ -83,7 +84,9 @@ class Runtime:
             ),
             semantic=self.semantic,
         )
-        self.reloader = Reloader(options, first, activate=self._activate, clock=clock)
+        self.reloader = Reloader(
+            options, first, activate=self._activate, note=self._note, clock=clock
+        )
         self._supervisor = Supervisor()
         self._webhooks = Webhooks(
             self.transports,
@@ -111,6 +114,7 @@ class Runtime:
                 first.snapshot.digest,
                 first.refused,
             )
+            runtime._note("config.refused", ", ".join(options.files), str(first.refused))
         for item in first.findings:
             _log.warning("%s", item)
         if config.reload.watch:
@@ -190,14 +194,12 @@ class Runtime:
 
     def _notify(self, event: BudgetEvent) -> None:
         self.meters.warn(event)
-        _log.warning(
-            "budget %s has reached %.0f%%: %.2f of %.2f USD (%s)",
-            event.budget,
-            event.threshold * 100,
-            event.spent_nanousd / NANO,
-            event.limit_nanousd / NANO,
-            event.period,
+        detail = (
+            f"has reached {event.threshold:.0%}: {event.spent_nanousd / NANO:.2f} "
+            f"of {event.limit_nanousd / NANO:.2f} USD ({event.period})"
         )
+        _log.warning("budget %s %s", event.budget, detail)
+        self._note("budget.warning", event.budget, detail)
         hook = self.snapshot.hooks.get(event.budget)
         if hook is not None:
             self._webhooks.send(hook, event)
@@ -205,7 +207,22 @@ class Runtime:
     def _changed(self, change: Change) -> None:
         self.meters.change(change)
         level = logging.WARNING if change.state in ("open", "refused") else logging.INFO
-        _log.log(level, "%s", describe_change(change))
+        name, words = name_of(change), describe_change(change)
+        _log.log(level, "%s: %s", name, words)
+        self._note(f"{change.part}.{change.state}", name, words)
+
+    def _note(self, kind: str, subject: str, detail: str) -> None:
+        """Keep an event, under the configuration that is served from now on."""
+        self.spool.note(
+            EventRecord(
+                time=self.clock.now(),
+                kind=kind,
+                subject=subject,
+                detail=detail,
+                config_digest=self.snapshot.digest,
+                worker=self.worker,
+            )
+        )
 
     def _redact(self, text: str) -> str:
         return self.snapshot.redact(text)

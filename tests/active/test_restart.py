@@ -41,7 +41,11 @@ async def test_the_address_that_is_bound_is_judged(tmp_path: Path) -> None:
     first = load(options)
     bound = InForce.of(replace(first.server, host="0.0.0.0"))  # noqa: S104 - what is judged
     reloader = Reloader(
-        replace(options, in_force=bound), first, activate=lambda _: None, clock=SystemClock()
+        replace(options, in_force=bound),
+        first,
+        activate=lambda _: None,
+        note=lambda kind, subject, detail: None,
+        clock=SystemClock(),
     )
     status = await reloader.reload("test")
     assert not status.ok

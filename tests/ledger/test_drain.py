@@ -18,6 +18,7 @@ from omniroute.errors import LedgerError
 from omniroute.ledger import quarantine
 from omniroute.ledger.database import database_path, open_database
 from omniroute.ledger.drain import MAX_LINE_BYTES, Drainer, DrainResult, keep_drained, pause_s
+from omniroute.ledger.event import EventRecord
 from omniroute.ledger.record import AttemptRecord, RequestRecord, parse_line, render_line
 from omniroute.ledger.spool import Spool, segments, spool_dir
 from tests.ledger.processes import database_held, run_python, running_python
@@ -315,6 +316,28 @@ def test_what_the_database_refuses_is_set_aside_and_the_rest_goes_in(tmp_path: P
     kept = quarantined(tmp_path)
     assert {parse_line(line["line"].encode()).request_id for line in kept} == {"there"}
     assert all(line["reason"].startswith("refused: Constraint Error") for line in kept)
+
+
+def test_events_become_rows_beside_requests(tmp_path: Path) -> None:
+    told = EventRecord(time=NOON, kind="breaker.open", subject="lab/m\ud800", detail="x" * 2000)
+    with Spool(tmp_path) as spool:
+        spool.append(row("a"))
+        spool.note(told)
+        assert spool.stats.appended == 1
+    with (spool_dir(tmp_path) / "w9-1.jsonl").open("wb") as file:
+        file.write(b'{"event":{"time":"soon"}}\n')
+    drainer = Drainer(tmp_path)
+    result = drainer.drain_once()
+    assert (result.rows, result.quarantined) == (2, 1)
+    assert ids(tmp_path) == ["a"]
+    found = query(tmp_path, "SELECT kind, subject, detail, config_digest FROM events ORDER BY time")
+    assert found == [
+        ("breaker.open", "lab/m?", "x" * 999 + "…", None),
+        ("ledger.quarantined", "w9-1-000000000000.jsonl", found[1][2], None),
+    ]
+    assert found[1][2].startswith("1 lines of the spool are no rows: no record: ")
+    assert drainer.expire(NOON + timedelta(seconds=1)) == 1
+    assert query(tmp_path, "SELECT count(*) FROM events") == [(1,)]
 
 
 def test_a_fault_of_the_schema_sends_nothing_to_the_quarantine(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from omniroute.config.model import Config, Connection, Cooldown, Ref, Resilience
 from omniroute.errors import Kind
-from omniroute.routing.health import Change, describe_change
+from omniroute.routing.health import Change, describe_change, name_of
 from omniroute.routing.index import compile_index
 from omniroute.routing.live import LiveState
 from tests.routing.world import World, failing, provider
@@ -34,7 +34,7 @@ class Listening(World):
         return self.live.connections["p/main"].blocked_until_s - self.now_s
 
     def words(self) -> list[str]:
-        return [describe_change(change) for change in self.heard]
+        return [f"{name_of(change)}: {describe_change(change)}" for change in self.heard]
 
 
 def test_each_further_refusal_rests_twice_as_long_up_to_the_longest() -> None:
