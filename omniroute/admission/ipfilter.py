@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, ip_address, ip_network
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from omniroute.admission.values import Refuse, Surface
+from omniroute.base.chosen import cached_if_short
 from omniroute.config.model import IpFilter, Mark
 from omniroute.errors import RequestError
 
@@ -26,7 +26,7 @@ class Address(NamedTuple):
     value: int
 
 
-@lru_cache(maxsize=4096)  # the same clients come again and again; parsing costs microseconds
+@cached_if_short(4096)  # the same clients come again and again; parsing costs microseconds
 def parse_address(text: str) -> Address | None:
     """None when it is not one. A v4-mapped IPv6 address is its IPv4 address; zones are ignored."""
     try:

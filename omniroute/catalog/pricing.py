@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct, UnsetType
 
+from omniroute.base.chosen import cached_if_short
 from omniroute.config.model import Price
 
 PER_TOKENS: Final = 1_000_000  # prices are per million tokens
@@ -229,7 +230,7 @@ def provider_at(base_url: str) -> str | None:
     return None
 
 
-@lru_cache(maxsize=4096)  # models come from clients too, so there is a bound
+@cached_if_short(4096)  # models come from clients too, so there is a bound
 def _rows(provider: str, model: str) -> tuple[_Row, ...]:
     found = _load().providers.get(provider)
     if found is None:

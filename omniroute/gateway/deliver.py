@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from omniroute.answers.continued import keep
+from omniroute.base.chosen import listed
 from omniroute.errors import UpstreamError
 from omniroute.gateway.attempt import Answered, Begun
 from omniroute.gateway.fallback import Won
@@ -26,6 +27,8 @@ from omniroute.routing.values import Candidate
 from omniroute.state.kept import remember
 from omniroute.translation.values import Failure, Usage
 
+_LISTED_CHARS: Final = 1024
+"""Of a header that lists names: clients choose those of fields."""
 EOF_WAIT_S: Final = 0.05
 """After a stream's own end marker, how long its connection may take to become reusable."""
 
@@ -132,9 +135,9 @@ def _headers(request: Request, won: Won, dropped: tuple[str, ...]) -> dict[str, 
     }
     if won.warnings:
         sources = dict.fromkeys(warned.source for warned in won.warnings)
-        headers["X-OmniRoute-Warnings"] = ",".join(sources)
+        headers["X-OmniRoute-Warnings"] = listed(tuple(sources), _LISTED_CHARS)
     if dropped:
-        headers["X-OmniRoute-Dropped"] = ",".join(dropped)
+        headers["X-OmniRoute-Dropped"] = listed(dropped, _LISTED_CHARS)
     return headers
 
 

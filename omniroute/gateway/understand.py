@@ -8,6 +8,7 @@ from typing import Any, Final
 from omniroute.admission import gate
 from omniroute.admission.values import Caller, Refuse
 from omniroute.answers.continued import look_back
+from omniroute.base.chosen import shortened
 from omniroute.decision import decide
 from omniroute.decision.values import Admitted, Inquiry, World
 from omniroute.errors import RequestError, TranslationError
@@ -70,7 +71,8 @@ async def understand(request: Request) -> Inquiry:
     except TranslationError as error:
         raise RequestError("invalid_request", error.message, param=error.param) from None
     header = snapshot.config.usage.session.header.lower()
-    record.session = inbound.headers.get(header) or facts.session
+    session = inbound.headers.get(header) or facts.session
+    record.session = None if session is None else shortened(session)
     record.stream = facts.stream if inbound.stream is None else inbound.stream
     return Inquiry(
         caller=caller,

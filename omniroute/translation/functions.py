@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import orjson
 
+from omniroute.base.chosen import cached_if_short, digest_of, shortened
 from omniroute.errors import TranslationError
 from omniroute.expr.functions import BUILTINS, Function, equals, type_name
 from omniroute.translation.conversation import (
@@ -340,18 +341,16 @@ def sniff(data: Any) -> Any:
 
 def short_id(value: Any, limit: Any) -> Any:
     """An id that is at most `limit` characters long; the same id always becomes the same one."""
-    if type(value) is not str or type(limit) is not int or len(value) <= limit:
+    if type(value) is not str or type(limit) is not int:
         return value
-    digest = hashlib.blake2b(value.encode(errors="replace"), digest_size=8).hexdigest()
-    return f"{value[: max(0, limit - 17)]}_{digest}"[-limit:]
+    return shortened(value, limit)
 
 
 def plain_id(value: Any) -> Any:
     """An id of letters, digits, `_` and `-` alone; another one becomes one, always the same."""
     if type(value) is not str or _PLAIN.fullmatch(value):
         return value
-    digest = hashlib.blake2b(value.encode(errors="replace"), digest_size=8).hexdigest()
-    return f"{_NOT_PLAIN.sub('_', value)[:47]}_{digest}"
+    return f"{_NOT_PLAIN.sub('_', value)[:47]}_{digest_of(value, 8)}"
 
 
 def made_id(prefix: Any, *values: Any) -> str:
@@ -360,10 +359,10 @@ def made_id(prefix: Any, *values: Any) -> str:
     return join_text(prefix, _digest(named))
 
 
-@lru_cache(maxsize=1024)
+@cached_if_short(1024)
 def _digest(text: str) -> str:
     """Kept, as each piece of a streamed block says the block's id again."""
-    return hashlib.blake2b(text.encode(errors="replace"), digest_size=16).hexdigest()
+    return digest_of(text, 16)
 
 
 def iso_time(seconds: Any) -> Any:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import Final, Literal, cast
 from urllib.parse import quote
 
 from msgspec import Struct
 
+from omniroute.base.chosen import cached_if_short
 from omniroute.errors import UpstreamConnectError
 
 # No user info, no backslash, no percent signs in the host: those are where URL parsers disagree,
@@ -41,7 +41,7 @@ class Origin(Struct, frozen=True, cache_hash=True):
         return f"{host}:{self.port}"
 
 
-@lru_cache(maxsize=1024)
+@cached_if_short(1024)  # some tables put models, which clients name, into paths
 def split_url(url: str) -> tuple[Origin, str]:
     """The origin and the request target (path and query, percent-encoded where needed).
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from sanic import HTTPResponse
 
+from omniroute.http.edge.insides import HttpAnswer
+
 
 def allow(origins: Sequence[str], headers: Mapping[str, str]) -> dict[str, str]:
     """Headers that let the asking origin read the answer; empty when it may not."""
@@ -32,4 +34,4 @@ def preflight(
     allowed["Access-Control-Allow-Methods"] = asked
     allowed["Access-Control-Allow-Headers"] = headers.get("access-control-request-headers", "*")
     allowed["Access-Control-Max-Age"] = "600"
-    return HTTPResponse(status=204, headers=allowed)
+    return HttpAnswer(status=204, headers=allowed)

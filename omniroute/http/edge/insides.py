@@ -19,6 +19,7 @@ from sanic.http.http1 import HTTP_CONTINUE, Http
 from sanic.request import Request
 from sanic.server.protocols.http_protocol import HttpProtocol
 
+from omniroute.base.chosen import shortened
 from omniroute.http.edge.parser import Head, HeadError, RequestParser
 
 SILENCE_S: Final = 60.0
@@ -30,6 +31,10 @@ BODY_S: Final = 600.0
 DRAIN_S: Final = 2.0
 DRAIN_BYTES: Final = 64 << 20
 """Of a body that nobody wants: a client that is still sending could not read its answer."""
+
+
+LONGEST_VALUE: Final = 2048
+"""Characters of a header of an answer."""
 
 
 class MalformedRequest(SanicException):
@@ -248,6 +253,9 @@ def _name(name: str) -> bytes:
 
 
 def _value(value: str) -> bytes:
+    """Whatever made it: a client's or a proxy's parser takes a head up to some size alone."""
+    if len(value) > LONGEST_VALUE:
+        value = shortened(value, LONGEST_VALUE)
     if not value.isprintable():
         value = _safe(value)
     return value.encode(errors="surrogateescape")
