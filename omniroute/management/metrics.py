@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
@@ -107,6 +108,12 @@ class _Scrape(Collector):
             "Requests not yet answered to their end.",
             (),
             [((), self._runtime.in_flight)],
+        )
+        yield self._gauge(
+            "omniroute_tasks",
+            "Asyncio tasks that have not ended: connections, requests and background work.",
+            (),
+            [((), len(asyncio.all_tasks()))],
         )
         yield self._histogram(
             "omniroute_request_duration_seconds",

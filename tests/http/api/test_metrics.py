@@ -89,6 +89,7 @@ async def test_a_scrape_shows_what_happened(tmp_path: Path) -> None:
     assert seen["omniroute_ledger_appended_total",] == 3
     assert seen["omniroute_state_available", "store=memory"] == 1
     assert seen["omniroute_requests_in_flight",] == 0
+    assert seen["omniroute_tasks",] > 1
 
 
 async def test_frames_that_nobody_can_read_are_counted(tmp_path: Path) -> None:
