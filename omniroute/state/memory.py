@@ -47,6 +47,8 @@ from omniroute.state.window import Window, WindowMark
 _log = logging.getLogger("omniroute.state")
 
 SWEEP_S: Final = 30.0
+REPEATS: Final = Space(name="repeats", max_entries=50_000, max_bytes=64 << 20)
+"""Room for answers under idempotency names; whoever repeats what had to go is served anew."""
 _NOTHING: Final = Taken(id="", reservation=Reservation(), at_s=0.0)
 _SHELF: Final = msgspec.msgpack.Decoder(dict[str, list[tuple[str, bytes, float]]])
 
@@ -63,14 +65,12 @@ class _Counter:
 
 
 class _Run:
-    """A request under an idempotency name: running while `answer` is None."""
+    """A request that is under way under an idempotency name."""
 
     def __init__(self, body_hash: str, token: str) -> None:
         self.body_hash = body_hash
         self.token = token
-        self.answer: bytes | None = None
         self.ended = asyncio.Event()
-        self.expires_at_s = float("inf")
 
 
 class MemoryStore:
@@ -89,6 +89,8 @@ class MemoryStore:
         self._budgets: dict[str, _Counter] = {}
         self._shelves: dict[str, Shelf] = {}
         self._runs: dict[str, _Run] = {}
+        self._answers = Shelf()
+        """Of runs that have ended, by the same names: the body's hash, a line's end, the answer."""
         self._open: dict[str, Taken] = {}
         self._ids = count(1)
         self._persisted: set[str] = set()
@@ -240,17 +242,17 @@ class MemoryStore:
 
     async def begin(self, name: str, body_hash: str, *, window_s: float, now_s: float) -> Begun:
         while True:
+            kept = self._answers.peek(name, now_s)
+            if kept is not None:
+                known, _, answer = kept.partition(b"\n")
+                return Repeat(answer) if known == body_hash.encode() else Mismatch()
             run = self._runs.get(name)
-            if run is None or run.expires_at_s <= now_s:
+            if run is None:
                 run = self._runs[name] = _Run(body_hash, f"{next(self._ids):x}")
                 return Fresh(run.token)
             if run.body_hash != body_hash:
                 return Mismatch()
-            if run.answer is not None:
-                return Repeat(run.answer)
             await run.ended.wait()
-            if run.answer is not None:
-                return Repeat(run.answer)
 
     async def finish(
         self, name: str, token: str, answer: bytes | None, *, window_s: float, now_s: float
@@ -258,22 +260,19 @@ class MemoryStore:
         run = self._runs.get(name)
         if run is None or run.token != token:
             return
-        if answer is None:
-            del self._runs[name]
-        else:
-            run.answer = answer
-            run.expires_at_s = now_s + window_s
+        del self._runs[name]
+        if answer is not None:
+            kept = run.body_hash.encode() + b"\n" + answer
+            self._answers.put(REPEATS, name, kept, now_s + window_s)
         run.ended.set()
 
     async def repeats(self, now_s: float) -> int:
-        return sum(run.expires_at_s > now_s for run in self._runs.values())
+        return len(self._runs) + self._answers.count(now_s)
 
     def sweep(self, now_s: float) -> None:
         """Forget what has run out; called by `maintain`."""
         for key in [key for key, window in self._windows.items() if not window.used(now_s)]:
             del self._windows[key]
-        for key in [key for key, run in self._runs.items() if run.expires_at_s <= now_s]:
-            del self._runs[key]
         held = {budget.key for taken in self._open.values() for budget in taken.reservation.budgets}
         for key in [
             key
@@ -283,7 +282,7 @@ class MemoryStore:
             and key not in held
         ]:
             del self._budgets[key]
-        for shelf in self._shelves.values():
+        for shelf in (self._answers, *self._shelves.values()):
             shelf.sweep(now_s)
         if self._journal is not None and self._journal.size_bytes > COMPACT_BYTES:
             self._compact(self._journal)

@@ -50,6 +50,10 @@ class Shelf:
         if entry is not None:
             self.size_bytes -= len(key) + len(entry[0])
 
+    def count(self, now_s: float) -> int:
+        """Entries that have not run out."""
+        return sum(expires_at_s > now_s for _, expires_at_s in self.entries.values())
+
     def sweep(self, now_s: float) -> None:
         for key in [key for key, entry in self.entries.items() if entry[1] <= now_s]:
             self.delete(key)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from omniroute.state.memory import MemoryStore
-from omniroute.state.store import Balance, Space
+from omniroute.state.memory import REPEATS, MemoryStore
+from omniroute.state.store import Balance, Fresh, Repeat, Space
 from tests.state.stores import NOW_S, budget, granted, requests, reservation, short, slot, tokens
 
 KEPT = Space(name="cache", max_entries=10, max_bytes=1000, persist=True)
@@ -40,6 +40,22 @@ async def test_a_line_cut_by_the_crash_does_not_hide_the_others(tmp_path: Path) 
     again = MemoryStore(tmp_path)
     assert short(await again.take(reservation(tokens(100, 60)), NOW_S)).used == 60
     await again.close()
+
+
+async def test_answers_for_repeats_have_a_bound_in_bytes() -> None:
+    store = MemoryStore()
+    size, count = 4 << 20, 40
+    assert size * count > REPEATS.max_bytes
+    for number in range(count):
+        name = f"k|{number}"
+        begun = await store.begin(name, "h", window_s=3600, now_s=NOW_S)
+        assert isinstance(begun, Fresh)
+        await store.finish(name, begun.token, bytes(size), window_s=3600, now_s=NOW_S)
+    left = await store.repeats(NOW_S)
+    assert 0 < left * size <= REPEATS.max_bytes
+    last, first = f"k|{count - 1}", "k|0"
+    assert await store.begin(last, "h", window_s=3600, now_s=NOW_S) == Repeat(bytes(size))
+    assert isinstance(await store.begin(first, "h", window_s=3600, now_s=NOW_S), Fresh)
 
 
 async def _keep_one(folder: Path) -> None:
