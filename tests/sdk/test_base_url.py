@@ -66,7 +66,8 @@ async def test_anthropic(tmp_path: Path, wrong: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "version"), [("/v1beta", None), ("", ""), ("/v1", None), ("/gemini", "v1beta")]
+    ("wrong", "version"),
+    [("/v1beta", None), ("", ""), ("/v1", None), ("/gemini", "v1beta"), ("/v1beta/models", None)],
 )
 async def test_gemini(tmp_path: Path, wrong: str, version: str | None) -> None:
     async with running(tmp_path) as gateway, httpx.AsyncClient() as http:

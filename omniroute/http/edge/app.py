@@ -14,7 +14,7 @@ from omniroute.errors import RequestError
 from omniroute.http.edge import cors
 from omniroute.http.edge.accepted import check_body, check_head, check_path
 from omniroute.http.edge.asked import Asked
-from omniroute.http.edge.astray import astray, redirected
+from omniroute.http.edge.astray import astray, is_doubled, redirected
 from omniroute.http.edge.auth import client_ip_of, presented_key, request_id_of
 from omniroute.http.edge.endpoints import envelope_of
 from omniroute.http.edge.errors import from_exception, not_allowed, render
@@ -79,7 +79,7 @@ def build_app(runtime: Runtime, routes: RouteTable, *, touchup: bool = False) ->
         except RequestError as dotted:
             error = dotted
         told, envelope = from_exception(error), envelope_of(formats, asked.path, headers)
-        if told.code == "unknown_path" or told.kind == "method_not_allowed":
+        if _is_astray(told, formats, asked):
             lost = astray(formats, asked.method, asked.path, headers)
             if lost is not None:
                 told, envelope = redirected(told, lost, asked.path, headers), lost.format
@@ -97,6 +97,13 @@ def build_app(runtime: Runtime, routes: RouteTable, *, touchup: bool = False) ->
 
 def _bound_bodies(app: Sanic[Any, Any], runtime: Runtime) -> None:
     app.config.REQUEST_MAX_SIZE = runtime.snapshot.config.server.max_body_bytes
+
+
+def _is_astray(told: RequestError, formats: Formats, asked: Asked) -> bool:
+    """Whether a wrong base URL may be why a request is refused."""
+    if told.code == "model_not_found":
+        return is_doubled(formats, asked.method, asked.path)
+    return told.code == "unknown_path" or told.kind == "method_not_allowed"
 
 
 def _add(response: HTTPResponse, headers: Mapping[str, str]) -> None:

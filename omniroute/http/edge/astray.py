@@ -49,6 +49,17 @@ def astray(formats: Formats, method: str, path: str, headers: Mapping[str, str])
     return Astray(format=format, title=served[format][0], base=bases[format])
 
 
+def is_doubled(formats: Formats, method: str, path: str) -> bool:
+    """Whether the model in a path is such a path again, behind a base URL that was one."""
+    if len(path) > MAX_PATH:
+        return False
+    return any(
+        endpoint.method == method and _ends_with(path, endpoint.path, behind=".")
+        for endpoint in formats.endpoints
+        if endpoint.path.count("{model}")
+    )
+
+
 def redirected(
     told: RequestError, lost: Astray, path: str, headers: Mapping[str, str]
 ) -> RequestError:
@@ -75,7 +86,8 @@ def _bases(formats: Formats, chats: Mapping[str, str]) -> Iterator[tuple[str, st
             yield name, endpoint.path.removesuffix(chats[name])
 
 
-def _ends_with(path: str, tail: str) -> bool:
+def _ends_with(path: str, tail: str, *, behind: str = "") -> bool:
+    """Whether a path ends as a served one; `behind` is a pattern of what comes before that."""
     words = re.split(r"(\{\w+\})", tail)
     pattern = "".join(_PLACE.get(word) or re.escape(word) for word in words)
-    return re.search(rf"{pattern}$", path) is not None
+    return re.search(rf"{behind}{pattern}$", path) is not None
