@@ -57,6 +57,8 @@ class LedgerSummary(Struct, frozen=True, kw_only=True, rename="camel"):
     appended: int
     dropped: int
     pending_bytes: int
+    quarantined: int
+    """Lines of the spool that were no rows, as far as this worker has moved them."""
 
 
 class Trouble(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -139,7 +141,10 @@ def health(runtime: Runtime) -> HealthReport:
         ),
         state=StateSummary(store=runtime.store.name, available=runtime.store.available),
         ledger=LedgerSummary(
-            appended=spool.appended, dropped=spool.dropped, pending_bytes=spool.pending_bytes
+            appended=spool.appended,
+            dropped=spool.dropped,
+            pending_bytes=spool.pending_bytes,
+            quarantined=runtime.quarantined,
         ),
     )
 

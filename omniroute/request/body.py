@@ -9,7 +9,7 @@ import orjson
 from omniroute.base.bigjson import read_json
 from omniroute.config.model import RequestLimits
 from omniroute.errors import RequestError
-from omniroute.request.bounds import check_size
+from omniroute.request.bounds import check_size, path_before
 
 
 def parse_body(raw: bytes, limits: RequestLimits) -> dict[str, Any]:
@@ -21,6 +21,13 @@ def parse_body(raw: bytes, limits: RequestLimits) -> dict[str, Any]:
     try:
         body = read_json(raw)
     except orjson.JSONDecodeError as error:
+        if "infinity" in error.msg:
+            field = path_before(raw, len(error.doc[: error.pos].encode()))
+            raise RequestError(
+                "invalid_request",
+                f"{field or 'the body'} is a number beyond all that can be counted on",
+                param=field,
+            ) from None
         raise RequestError(
             "invalid_request",
             f"the body is not JSON: {error.msg} (line {error.lineno}, column {error.colno})",

@@ -19,7 +19,7 @@ _ALL_BUT: Final = bytes(set(range(256)) - set(b"[]{},"))
 _TURNS: Final = tuple((byte in b"[{") - (byte in b"]}") for byte in range(256))
 """By byte, how it changes the depth."""
 _BACKSLASHES: Final = re.compile(rb"\\*")
-_TOKEN: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
+_TOKEN: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}:,]', re.DOTALL)
 _SHOWN: Final = 100
 """Characters of a field's name that the client is told."""
 
@@ -85,3 +85,26 @@ def _field_before(raw: bytes, end: int) -> str | None:
     if last is None:
         return None
     return last[1:-1].decode(errors="replace")[:_SHOWN]
+
+
+def path_before(raw: bytes, end: int) -> str | None:
+    """The path of the value that begins at a byte, as `options.seed` or `messages[0].n`."""
+    steps: list[str | int] = []
+    last = b""
+    for token in _TOKEN.finditer(raw, 0, end):
+        match token[0]:
+            case b"[":
+                steps.append(0)
+            case b"{":
+                steps.append("")
+            case b"]" | b"}":
+                del steps[-1:]
+            case b":":
+                steps[-1:] = [last[1:-1].decode(errors="replace")]
+            case b",":
+                if steps and isinstance(steps[-1], int):
+                    steps[-1] += 1
+            case text:
+                last = text
+    path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
+    return path.removeprefix(".")[:_SHOWN] or None

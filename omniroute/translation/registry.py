@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from math import isfinite
+from math import inf
 from types import NoneType
 from typing import Any, Final
 
@@ -229,7 +229,8 @@ class ClientSide:
             model=facts.get("model"),
             stream=facts.get("stream") is True,
             session=session if type(session) is str and session else None,
-            max_output_tokens=int(limit) if limit is not None and isfinite(limit) else None,
+            # A negative one is how some clients write that there is none.
+            max_output_tokens=int(limit) if limit is not None and 0 <= limit < inf else None,
             tools=bool(facts.get("tools")),
             images=bool(facts.get("images")),
             temperature=_number(facts.get("temperature")),

@@ -134,6 +134,27 @@ async def test_a_budget_can_let_what_it_cannot_count_pass(tmp_path: Path, rule: 
         assert (await ask(gateway, {**ASK, "model": "lab/mm"})).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("path", "limit"),
+    [
+        (CHAT, {"max_tokens": -(10**9)}),
+        (CHAT, {"max_tokens": 1e300}),
+        ("/api/chat", {"options": {"num_predict": -2}}),
+    ],
+)
+async def test_a_limit_of_output_that_is_none_reserves_as_none(
+    tmp_path: Path, path: str, limit: dict[str, Any]
+) -> None:
+    budget = "budgets: {all: {limit: 0.00001}}\nauth: {require_api_key: false}\n"
+    async with (
+        scripted_upstream([answer(200, COMPLETION)]) as upstream,
+        running(tmp_path, lab(upstream.url, budget)) as gateway,
+    ):
+        reply = await gateway.client.post(path, json={**ASK, **limit})
+        assert reply.status_code == 402, reply.text
+        assert not upstream.requests
+
+
 async def test_a_degrading_budget_sends_elsewhere_what_it_cannot_count(tmp_path: Path) -> None:
     budget = "budgets: {all: {limit: 1, action: degrade, degrade_to: lab/m}}\n"
     async with (

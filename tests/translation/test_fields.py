@@ -44,10 +44,10 @@ def refusal(format: str, body: dict[str, Any]) -> TranslationError | None:
     [
         ({"temperature": "hot"}, "temperature must be a number, not string"),
         ({"temperature": True}, "temperature must be a number, not boolean"),
-        ({"max_tokens": 1.5}, "max_tokens must be a whole number of at least 0, not 1.5"),
-        ({"max_tokens": -1}, "max_tokens must be a whole number of at least 0, not -1"),
-        ({"max_tokens": True}, "max_tokens must be a whole number of at least 0, not boolean"),
-        ({"max_tokens": 10**400}, "max_tokens must be a whole number of at least 0, not number"),
+        ({"max_tokens": 1.5}, "max_tokens must be a whole number, not 1.5"),
+        ({"max_tokens": True}, "max_tokens must be a whole number, not boolean"),
+        ({"max_tokens": 10**400}, "max_tokens must be a whole number, not number"),
+        ({"top_logprobs": -1}, "top_logprobs must be a whole number of at least 0, not -1"),
         ({"n": 0}, "n must be a whole number of at least 1, not 0"),
         ({"stop": [5]}, "stop[0] must be a string, not 5"),
         ({"messages": None}, "messages is required"),
@@ -112,6 +112,7 @@ def test_what_apis_take_passes(format: str, body: dict[str, Any]) -> None:
         pytest.param("openai-responses", {"previous_response_id": "resp_1"}, id="no input"),
         pytest.param("openai-responses", {"input": [{"type": "item_reference"}]}, id="no role"),
         pytest.param("ollama", {"model": "m", "options": {"num_predict": -1}}, id="no limit"),
+        pytest.param("openai-chat", {"messages": [TURN], "max_tokens": -1}, id="no limit in chat"),
         pytest.param("ollama-generate", {"prompt": "x", "context": [1, 2]}, id="a context"),
     ],
 )

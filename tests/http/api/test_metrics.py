@@ -110,6 +110,8 @@ async def test_what_of_the_spool_is_no_row_is_counted(tmp_path: Path) -> None:
         (spool_dir(tmp_path / "data") / "w0-1.jsonl").write_text("no record\n")
         await until(lambda: gateway.runtime.quarantined > 0)
         assert (await scraped(gateway))["omniroute_ledger_quarantined_total",] == 1
+        health = (await gateway.client.get("/api/monitoring/health")).json()
+        assert health["ledger"]["quarantined"] == 1
 
 
 async def test_a_failed_reload_shows(tmp_path: Path) -> None:

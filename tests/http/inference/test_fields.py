@@ -37,7 +37,7 @@ WRONG: dict[str, list[tuple[dict[str, Any], str]]] = {
         ({"messages": [{"role": "wizard", "content": "hi"}]}, "messages[0].role"),
         ({"messages": [{"role": "user", "content": {}}]}, "messages[0].content"),
         ({**CHAT, "temperature": "hot"}, "temperature"),
-        ({**CHAT, "max_tokens": -1}, "max_tokens"),
+        ({**CHAT, "max_tokens": -0.5}, "max_tokens"),
         ({**CHAT, "max_tokens": True}, "max_tokens"),
         ({**CHAT, "stream": "yes"}, "stream"),
         ({**CHAT, "tools": {}}, "tools"),
@@ -106,3 +106,7 @@ async def test_wrong_values_are_refused_before_anybody_is_asked(
                 assert reply.status_code == 400, (members, reply.text)
                 assert field in reply.text
                 assert set(reply.json()) == envelope
+            endless = orjson.dumps(asked)[:-1] + b', "x": {"y": [0, -1e400]}}'
+            reply = await gateway.client.post(path, content=endless)
+            assert (reply.status_code, set(reply.json())) == (400, envelope)
+            assert "x.y[1] is a number beyond" in reply.text
