@@ -44,4 +44,4 @@ def routes(formats: Formats) -> tuple[Route, ...]:
     served, lost = without(routes_of(formats), own)
     for route in lost:
         _log.warning("%s %s stays the gateway's own", route.method, route.path)
-    return described((*served, *own))
+    return described((*served, *own), formats)

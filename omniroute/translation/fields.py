@@ -6,7 +6,7 @@ A body is checked in one pass of compiled code; fields that no table knows are n
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Final, Literal, Union
 
 import msgspec
@@ -30,6 +30,17 @@ _PLAIN: Final[Mapping[str, tuple[Any, str]]] = {
     "any": (Any, "anything"),
 }
 """What is no word, shape or list, and how a refusal calls it. A whole number may end in `.0`."""
+_SCHEMAS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "text": {"type": "string"},
+    "number": {"type": "number"},
+    "integer": {"type": "integer"},
+    "natural": {"type": "integer", "minimum": 0},
+    "positive": {"type": "integer", "minimum": 1},
+    "boolean": {"type": "boolean"},
+    "object": {"type": "object"},
+    "any": {},
+}
+"""The same in JSON Schema."""
 _ONE: Final = r"'[^'\[\]|]+'|\w+|\[[^\[\]]+\]\+?"
 _KIND: Final = re.compile(rf"\s*(?:{_ONE})\s*(?:\|\s*(?:{_ONE})\s*)*(!?)\s*", re.ASCII)
 _ONES: Final = re.compile(_ONE, re.ASCII)
@@ -78,6 +89,13 @@ class KnownFields:
             msgspec.convert(body, self._body)
         except msgspec.ValidationError as error:
             raise self._refusal(body, str(error)) from None
+
+    def schemas(self, name: Callable[[str], str]) -> dict[str, dict[str, Any]]:
+        """A JSON Schema for each shape, by the name that `name` gives it; the body's first.
+
+        They refer to each other as components of an OpenAPI document.
+        """
+        return {name(shape): _schema(self._shapes[shape], name) for shape in self._shapes}
 
     def _refusal(self, body: dict[str, Any], said: str) -> TranslationError:
         """The refusal of the value at the path that msgspec names."""
@@ -173,6 +191,31 @@ class _Build:
                 raise ValueError(f"{kind.shape} cannot hold itself")
             hints.append(self.shape(kind.shape, within) or Any)
         return Union[tuple(hints)]  # noqa: UP007 - of a list
+
+
+def _schema(kinds: Mapping[str, Kind], name: Callable[[str], str]) -> dict[str, Any]:
+    needed = [field for field, kind in kinds.items() if kind.needed]
+    return {
+        "type": "object",
+        "properties": {field: _property(kind, name) for field, kind in kinds.items()},
+        **({"required": needed} if needed else {}),
+        "additionalProperties": True,
+    }
+
+
+def _property(kind: Kind, name: Callable[[str], str]) -> dict[str, Any]:
+    """Any of what the field may be; what is not needed may be null."""
+    ones: list[dict[str, Any]] = [dict(_SCHEMAS[plain]) for plain in kind.plain]
+    if kind.words:
+        ones.append({"enum": list(kind.words)})
+    if kind.items is not None:
+        least = {"minItems": 1} if kind.filled else {}
+        ones.append({"type": "array", "items": _property(kind.items, name), **least})
+    if kind.shape is not None:
+        ones.append({"$ref": f"#/components/schemas/{name(kind.shape)}"})
+    if not kind.needed:
+        ones.append({"type": "null"})
+    return ones[0] if len(ones) == 1 else {"anyOf": ones}
 
 
 def _parse(text: object) -> Kind:

@@ -200,6 +200,10 @@ class ClientSide:
     def check_bounds(self, body: dict[str, Any], limits: RequestLimits) -> None:
         check_bounds(self._bounds, body, limits)
 
+    def schemas(self) -> Mapping[str, Mapping[str, Any]]:
+        fields = self._format.fields
+        return {} if fields is None else fields.schemas(lambda shape: f"{self.name}.{shape}")
+
     def check_counted(self, body: dict[str, Any]) -> None:
         decode = self._format.functions["request.decode"]
         request = run_object(decode, body, {"dropped": {}, "request": body})

@@ -328,6 +328,11 @@ class ClientFormat(Protocol):
         fields, or with too long a name."""
         ...
 
+    def schemas(self) -> Mapping[str, Mapping[str, Any]]:
+        """JSON Schemas of its requests' known fields, by their names as components; the body's
+        first, none where the table does not say what its fields may be."""
+        ...
+
     def check_counted(self, body: dict[str, Any]) -> None:
         """Raises TranslationError for a request in which nothing is said that could be counted."""
         ...

@@ -16,6 +16,7 @@ from omniroute.base.version import __version__
 from omniroute.http.api.operation import operation
 from omniroute.http.edge.errors import Error
 from omniroute.http.edge.routes import Contract, Route, Surface
+from omniroute.translation.values import Formats
 from omniroute.worker.runtime import Runtime
 
 _PARAMETER: Final = re.compile(r"<(\w+):\w+>")
@@ -39,7 +40,7 @@ _ETAG: Final = {
     "schema": {"type": "string", "pattern": '^"[0-9a-f]+"$'},
 }
 Schemas = Mapping[Any, Mapping[str, Any]]
-"""By type, the reference to its schema."""
+"""By type, or by the format whose requests it is of, the reference to a schema."""
 
 
 class OpenApi(Struct, frozen=True):
@@ -51,7 +52,7 @@ class OpenApi(Struct, frozen=True):
     components: dict[str, Any]
 
 
-def described(table: Sequence[Route]) -> tuple[Route, ...]:
+def described(table: Sequence[Route], formats: Formats) -> tuple[Route, ...]:
     """The table with one more route: the document of all of them, itself included.
 
     Made when it is first asked for, and not on the loop: it takes longer than all else at a start.
@@ -59,7 +60,7 @@ def described(table: Sequence[Route]) -> tuple[Route, ...]:
 
     @cache
     def made() -> OpenApi:
-        return document(every)
+        return document(every, formats)
 
     async def handle(runtime: Runtime) -> OpenApi:
         return await asyncio.to_thread(made)
@@ -76,11 +77,16 @@ def described(table: Sequence[Route]) -> tuple[Route, ...]:
     return every
 
 
-def document(table: Sequence[Route]) -> OpenApi:
-    """OpenAPI 3.1. Bodies of client formats are their vendors' to describe."""
+def document(table: Sequence[Route], formats: Formats) -> OpenApi:
+    """OpenAPI 3.1. Of bodies in a client's format it has what is checked: the known fields."""
     types = list(dict.fromkeys(kind for route in table for kind in _types(route.contract)))
     references, schemas = msgspec.json.schema_components(types, ref_template=_SCHEMAS)
-    by_type = dict(zip(types, references, strict=True))
+    by_type: dict[Any, Mapping[str, Any]] = dict(zip(types, references, strict=True))
+    for name in formats.names():
+        own = formats.client(name).schemas()
+        schemas |= own
+        if own:
+            by_type[name] = {"$ref": _SCHEMAS.format(name=next(iter(own)))}
     paths: dict[str, dict[str, Any]] = {}
     for route in table:
         operations = paths.setdefault(_PARAMETER.sub(r"{\1}", route.path), {})
@@ -112,7 +118,7 @@ def _operation(route: Route, by_type: Schemas) -> dict[str, Any]:
     if parameters:
         found["parameters"] = parameters
     if contract is None:
-        return found | _of_a_client_format(route)
+        return found | _of_a_client_format(route, by_type)
     if contract.query is not None and contract.query.__doc__:
         found["description"] = contract.query.__doc__
     if contract.body is not None:
@@ -140,8 +146,9 @@ def _response(status: int, content: dict[str, Any]) -> dict[str, Any]:
     return {"description": HTTPStatus(status).phrase, "content": content}
 
 
-def _of_a_client_format(route: Route) -> dict[str, Any]:
-    """What is known of a body that a vendor describes: it is JSON, and so is its answer."""
+def _of_a_client_format(route: Route, by_type: Schemas) -> dict[str, Any]:
+    """What is known of bodies that a vendor describes: they are JSON, and which fields are held
+    to a type."""
     found: dict[str, Any] = {
         "responses": {
             "200": {"description": "The answer", "content": {_JSON: {}}},
@@ -149,7 +156,9 @@ def _of_a_client_format(route: Route) -> dict[str, Any]:
         }
     }
     if route.method in _BODIES:
-        found["requestBody"] = {"required": True, "content": {_JSON: {"schema": _OBJECT}}}
+        known = [by_type[name] for name in route.formats if name in by_type]
+        schema = {"anyOf": known} if len(known) > 1 else next(iter(known), _OBJECT)
+        found["requestBody"] = {"required": True, "content": {_JSON: {"schema": schema}}}
     return found
 
 

@@ -54,4 +54,6 @@ class Route(Struct, frozen=True, kw_only=True):
     summary: str
     """One line for the OpenAPI document."""
     contract: Contract | None = None
-    """None where the bodies are those of a client's format, which its vendor describes."""
+    """None where the bodies are those of a client's format."""
+    formats: tuple[str, ...] = ()
+    """Whose requests it takes, where there is no contract."""

@@ -41,6 +41,8 @@ _SUMMARIES: Final[Mapping[Act, str]] = {
     "forget": "Forget a kept response",
     "about": "The gateway's version",
 }
+_REQUESTS: Final = frozenset({"infer", "count"})
+"""Acts whose body is a request of the endpoint's format, or holds one."""
 _WORD: Final = re.compile(r"\{(provider|id)\}")
 _MODEL: Final = re.compile(r"/\{model\}(?::(\w+))?$")
 
@@ -70,6 +72,7 @@ def _route(method: str, path: str, actions: Actions) -> Route:
         surface=Surface.PUBLIC if acts.keys() == {"about"} else Surface.INFERENCE,
         handle=_by_model(actions) if path.endswith("<path:path>") else _plainly(actions[""]),
         summary="; ".join(_SUMMARIES[act].format(names) for act in acts),
+        formats=tuple({one.format: None for one in endpoints if one.act in _REQUESTS}),
     )
 
 

@@ -17,7 +17,7 @@ from tests.surface import routes
 from tests.translation.tables import formats
 
 OPEN = ECHO + "auth: {dashboard: {require_login: false}}\n"
-DOCUMENT: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(document(routes())))
+DOCUMENT: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(document(routes(), formats())))
 
 
 async def test_it_is_served_and_is_made_of_the_routes(tmp_path: Path) -> None:
@@ -84,6 +84,26 @@ def test_the_parameters_and_headers_of_a_change_are_declared() -> None:
     assert "ETag" in change["responses"]["200"]["headers"]
     assert change["requestBody"]["required"]
     assert not operations()["POST", "/api/resilience/reset"]["requestBody"]["required"]
+
+
+def test_requests_to_models_are_described_by_their_known_fields() -> None:
+    taken = {
+        path: operation["requestBody"]["content"]["application/json"]["schema"]
+        for (_, path), operation in operations().items()
+        if operation["tags"] == ["inference"] and "requestBody" in operation
+    }
+    assert taken.pop("/api/show") == {"type": "object"}  # a name alone
+    assert taken["/v1/messages"] == {"$ref": "#/components/schemas/anthropic.request"}
+    schemas = DOCUMENT["components"]["schemas"]
+    for schema in taken.values():
+        assert schema["$ref"].rpartition("/")[2] in schemas
+    message = schemas["openai-chat.message"]
+    assert (message["required"], message["additionalProperties"]) == (["role"], True)
+    assert schemas["openai-chat.request"]["properties"]["messages"] == {
+        "type": "array",
+        "items": {"$ref": "#/components/schemas/openai-chat.message"},
+        "minItems": 1,
+    }
 
 
 def test_every_schema_is_a_json_schema() -> None:

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, Phase, settings
 from omniroute.http.api.openapi import document
 from tests.running import Served, served
 from tests.surface import routes
+from tests.translation.tables import formats
 
 KEY: Final = "omr_root"
 CONFIG: Final = f"""
@@ -25,7 +26,7 @@ keys:
   root: {{hash: "sha256:{hashlib.sha256(KEY.encode()).hexdigest()}", roles: [admin, inference]}}
 """
 SCHEMA: Final[Any] = schemathesis.openapi.from_dict(
-    msgspec.json.decode(msgspec.json.encode(document(routes())))
+    msgspec.json.decode(msgspec.json.encode(document(routes(), formats())))
 )
 # Of a change there are rules that no schema can tell: between fields, and of the whole file.
 SCHEMA.config.checks.positive_data_acceptance.expected_statuses += ["400", "412", "422"]
