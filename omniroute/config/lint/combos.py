@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from omniroute.config.context import CONTEXT_FIELDS, unknown_fields
 from omniroute.config.diagnostics import Diagnostic, Path, error, warning
+from omniroute.config.lint.expressions import naming_no_field, not_compiling
 from omniroute.config.lint.facts import LintFacts
 from omniroute.config.lint.routing import is_idle, targets_of
 from omniroute.config.model import Combo, Model, Target
 from omniroute.config.names import Names, ToCombo, ToModel, compile_names, find_name
-from omniroute.config.schema import did_you_mean
-from omniroute.errors import ExpressionError
 
 _ORDERED: Final = frozenset({"priority", "fill-first", "lkgp", "context-relay"})
 """Strategies under which the first target is the one that is meant, the others stand in for it."""
@@ -88,36 +86,11 @@ def weight_zero(facts: LintFacts) -> Iterator[Diagnostic]:
 
 
 def condition_does_not_compile(facts: LintFacts) -> Iterator[Diagnostic]:
-    for target, path in _conditions(facts):
-        try:
-            list(unknown_fields(target.when or ""))
-        except ExpressionError as wrong:
-            yield error(
-                "OR614",
-                facts.value_mark(path),
-                f"this is no JMESPath: {wrong}",
-                path=path,
-                hint="for example usage.input_tokens_estimate < `100000`",
-            )
+    return not_compiling(facts, "OR614", _conditions(facts))
 
 
 def condition_names_unknown_field(facts: LintFacts) -> Iterator[Diagnostic]:
-    for target, path in _conditions(facts):
-        try:
-            unknown = list(unknown_fields(target.when or ""))
-        except ExpressionError:
-            continue
-        for field in unknown:
-            close = did_you_mean(field, CONTEXT_FIELDS)
-            yield error(
-                "OR615",
-                facts.value_mark(path),
-                f'a request has no "{field}"',
-                path=path,
-                hint=f'did you mean "{close}"?'
-                if close
-                else "there are key, tags, client, request, now and usage",
-            )
+    return naming_no_field(facts, "OR615", _conditions(facts))
 
 
 def weaker_fallback(facts: LintFacts) -> Iterator[Diagnostic]:
@@ -199,11 +172,11 @@ def _targets(facts: LintFacts, combo: Combo) -> Iterator[tuple[Target, Path]]:
         yield target, ("combos", combo.id, "targets", at)
 
 
-def _conditions(facts: LintFacts) -> Iterator[tuple[Target, Path]]:
+def _conditions(facts: LintFacts) -> Iterator[tuple[str, Path]]:
     for combo in facts.config.combos.values():
         for target, path in _targets(facts, combo):
             if target.when is not None:
-                yield target, (*path, "when")
+                yield target.when, (*path, "when")
 
 
 def _identity(names: Names, target: str) -> str:

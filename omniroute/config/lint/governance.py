@@ -8,14 +8,11 @@ from fnmatch import fnmatchcase
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from omniroute.config.context import CONTEXT_FIELDS, unknown_fields
 from omniroute.config.diagnostics import Diagnostic, Path, Related, error, warning
+from omniroute.config.lint.expressions import naming_no_field, not_compiling
 from omniroute.config.lint.facts import LintFacts
 from omniroute.config.model import Budget, Policy
-from omniroute.config.schema import did_you_mean, suggest
-from omniroute.errors import ExpressionError
-from omniroute.expr.compile import compile_expression
-from omniroute.expr.fields import named_fields
+from omniroute.config.schema import suggest
 
 _WILD = re.compile(r"[*?\[]")
 Network = IPv4Network | IPv6Network
@@ -23,44 +20,11 @@ _NEEDS = {"route": "to", "set": "values", "limit": "limit", "require": "require"
 
 
 def bad_expression(facts: LintFacts) -> Iterator[Diagnostic]:
-    for text, path in _expressions(facts):
-        try:
-            compile_expression(text)
-        except ExpressionError as bad:
-            yield error(
-                "OR701",
-                facts.value_mark(path),
-                f"the expression does not compile: {bad}",
-                path=path,
-                hint="JMESPath; literal text stands in single quotes, numbers in backticks",
-            )
+    return not_compiling(facts, "OR701", _expressions(facts))
 
 
 def unknown_field(facts: LintFacts) -> Iterator[Diagnostic]:
-    for text, path in _expressions(facts):
-        try:
-            compile_expression(text)
-            unknown, named = tuple(unknown_fields(text)), named_fields(text)
-        except ExpressionError:
-            continue
-        for name in unknown:
-            near = did_you_mean(name, CONTEXT_FIELDS)
-            yield error(
-                "OR702",
-                facts.value_mark(path),
-                f'no request has a field "{name}"',
-                path=path,
-                hint=f'did you mean "{near}"?' if near else "docs/policies.md lists the fields",
-            )
-        for name in named:
-            if name.startswith("request.headers.") and name != name.lower():
-                yield error(
-                    "OR702",
-                    facts.value_mark(path),
-                    f'no header is called "{name.removeprefix("request.headers.")}" here',
-                    path=path,
-                    hint="header names are lower-case in expressions",
-                )
+    return naming_no_field(facts, "OR702", _expressions(facts))
 
 
 def _expressions(facts: LintFacts) -> Iterator[tuple[str, Path]]:
