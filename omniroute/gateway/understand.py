@@ -96,8 +96,9 @@ def _read(request: Request, client: ClientFormat) -> dict[str, Any]:
     """The body within its limits. Raises RequestError or TranslationError."""
     inbound, limits = request.inbound, request.snapshot.config.server.limits
     body = parse_body(inbound.body, limits)
-    client.check_bounds(body, limits)
-    check_name(inbound.model, "model", limits)
+    client.check_bounds(body, limits, size_bytes=len(inbound.body))
+    if inbound.model is not None:
+        check_name(inbound.model, "model", limits)
     client.check(body)
     return body
 

@@ -42,18 +42,28 @@ def bounds_of(format: Format) -> Bounds:
     }
 
 
-def check_bounds(bounds: Bounds, body: dict[str, Any], limits: RequestLimits) -> None:
-    """Raises TranslationError, naming the field, for what is beyond one of the limits."""
+def check_bounds(
+    bounds: Bounds, body: dict[str, Any], limits: RequestLimits, *, size_bytes: int
+) -> None:
+    """Raises TranslationError, naming the field, for what is beyond one of the limits.
+
+    `size_bytes` is the body's as JSON: most bodies are too short to break a limit, and are not
+    looked into. An item takes two bytes at least, and no text is longer than what tells it.
+    """
     if len(body) > limits.fields:
         beyond = next(islice(body, limits.fields, None))[:_SHOWN]
         message = _many("the body", len(body), "fields", limits.fields, "fields")
         raise TranslationError(message, param=beyond)
     for name, most in (("messages", limits.messages), ("tools", limits.tools)):
+        if size_bytes < 2 * most:
+            continue
         for place in bounds.get(name, ()):
             found = run(place.find, body, {"dropped": {}})
             if is_array(found) and len(found) > most:
                 message = _many(place.field, len(found), "items", most, name)
                 raise TranslationError(message, param=place.field)
+    if size_bytes <= limits.name_bytes:
+        return
     for place in bounds.get("names", ()):
         check_name(run(place.find, body, {"dropped": {}}), place.field, limits)
 

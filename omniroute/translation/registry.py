@@ -197,8 +197,8 @@ class ClientSide:
         request = run(convert, body, {"dropped": {}})
         return raw if request is body else orjson.dumps(request)
 
-    def check_bounds(self, body: dict[str, Any], limits: RequestLimits) -> None:
-        check_bounds(self._bounds, body, limits)
+    def check_bounds(self, body: dict[str, Any], limits: RequestLimits, *, size_bytes: int) -> None:
+        check_bounds(self._bounds, body, limits, size_bytes=size_bytes)
 
     def schemas(self) -> Mapping[str, Mapping[str, Any]]:
         fields = self._format.fields

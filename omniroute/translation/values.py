@@ -323,9 +323,9 @@ class ClientFormat(Protocol):
         """The request to count, out of a body that asks for a count; any other body as it is."""
         ...
 
-    def check_bounds(self, body: dict[str, Any], limits: RequestLimits) -> None:
+    def check_bounds(self, body: dict[str, Any], limits: RequestLimits, *, size_bytes: int) -> None:
         """Raises TranslationError, naming the field, for a body with too many messages, tools or
-        fields, or with too long a name."""
+        fields, or with too long a name; `size_bytes` is its size as JSON."""
         ...
 
     def schemas(self) -> Mapping[str, Mapping[str, Any]]:

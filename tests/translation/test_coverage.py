@@ -25,8 +25,10 @@ def test_every_row_is_run_by_a_golden_case(monkeypatch: pytest.MonkeyPatch) -> N
     for case in map(golden.load, golden.cases()):
         golden.outcome(case)
         body: dict[str, Any] = {"model": "m"} | (case["given"].get("request") or {})
-        watched.client(case["client"]).check_bounds(body, limits)
-    watched.client("ollama-generate").check_bounds({"model": "m", "images": ["aGk="]}, limits)
+        watched.client(case["client"]).check_bounds(body, limits, size_bytes=1 << 30)
+    watched.client("ollama-generate").check_bounds(
+        {"model": "m", "images": ["aGk="]}, limits, size_bytes=1 << 30
+    )
     for format, name, node, _ in answers.CASES.values():
         watched.client(format).answer(name, node)
     watched.client("gemini").counted(b"{}")
