@@ -9,11 +9,9 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Self
 
@@ -22,8 +20,8 @@ import httpx
 from omniroute.active.load import Options, load
 from omniroute.http.edge import server
 from omniroute.http.surface import routes
-from omniroute.ledger.database import create_database, database_path
 from omniroute.worker.runtime import Runtime
+from tests.ledger.ready import put_database
 
 ECHO = """
 version: 1
@@ -71,15 +69,6 @@ async def until(holds: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-@cache
-def _empty_database() -> bytes:
-    """What a gateway writes before its first row: half of the time of a short test to make anew."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = database_path(Path(folder))
-        create_database(path)
-        return path.read_bytes()
-
-
 @asynccontextmanager
 async def running(
     folder: Path, text: str = ECHO, *, others: Mapping[str, str] | None = None
@@ -91,8 +80,7 @@ async def running(
     (folder / "omniroute.yaml").write_text(text)
     data = folder / "data"
     if not data.exists():
-        data.mkdir(mode=0o700)
-        database_path(data).write_bytes(_empty_database())
+        put_database(data)
     options = Options(files=(str(folder / "omniroute.yaml"),), data_dir=str(data), port=0)
     listener = socket.create_server(("127.0.0.1", 0))
     runtime = await Runtime.open(options, load(options))

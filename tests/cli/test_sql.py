@@ -22,13 +22,14 @@ from omniroute.worker.folder import hold_folder
 from omniroute.worker.whereabouts import leave_note
 from tests.ledger.hostile_sql import REFUSED, in_place
 from tests.ledger.processes import database_held
+from tests.ledger.ready import put_database
 from tests.ledger.rows import row
 
 
 @pytest.fixture
 def spool(tmp_path: Path) -> Iterator[Spool]:
     """A server's end of the ledger: two requests answered, nothing drained."""
-    with Spool(tmp_path / "data") as spool:
+    with Spool(put_database(tmp_path / "data")) as spool:
         spool.append(row("a"))
         spool.append(row("b", output=None, requested_model="x|y\x1b[2J\n"))
         yield spool
@@ -37,6 +38,16 @@ def spool(tmp_path: Path) -> Iterator[Spool]:
 @pytest.fixture
 def data_dir(tmp_path: Path, spool: Spool) -> Path:
     return tmp_path / "data"
+
+
+@pytest.fixture(scope="module")
+def drained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one request in its database, for all who can only read."""
+    data_dir = put_database(tmp_path_factory.mktemp("drained"))
+    with Spool(data_dir) as spool:
+        spool.append(row("a"))
+    Drainer(data_dir).drain_once()
+    return data_dir
 
 
 def sql(data_dir: Path, *args: str, stdin: str | None = None) -> Result:
@@ -143,15 +154,14 @@ def test_columns_explain_themselves(data_dir: Path) -> None:
 
 
 @pytest.mark.parametrize("statement", REFUSED)
-def test_what_does_more_than_read_is_refused(
-    data_dir: Path, tmp_path: Path, statement: str
-) -> None:
-    Drainer(data_dir).drain_once()
-    before = sorted(tmp_path.rglob("*"))
-    result = sql(data_dir, in_place(statement, tmp_path), "--format", "csv")
+def test_what_does_more_than_read_is_refused(drained: Path, statement: str) -> None:
+    database = database_path(drained).read_bytes()
+    before = sorted(drained.rglob("*"))
+    result = sql(drained, in_place(statement, drained), "--format", "csv")
     assert isinstance(result.exception, LedgerError)
     assert result.stdout == ""
-    assert sorted(tmp_path.rglob("*")) == before
+    assert sorted(drained.rglob("*")) == before
+    assert database_path(drained).read_bytes() == database
 
 
 def test_parquet_opens_no_door_to_files(data_dir: Path, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from omniroute.ledger.event import EventRecord
 from omniroute.ledger.record import AttemptRecord, RequestRecord, parse_line, render_line
 from omniroute.ledger.spool import Spool, segments, spool_dir
 from tests.ledger.processes import database_held, run_python, running_python
+from tests.ledger.ready import put_database
 from tests.ledger.rows import NOON, row
 
 
@@ -253,7 +254,7 @@ def with_(old: bytes, new: bytes) -> bytes:
 def test_a_line_that_is_no_record_stops_nothing(
     tmp_path: Path, line: bytes, reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    spool_dir(tmp_path).mkdir()
+    spool_dir(put_database(tmp_path)).mkdir()
     segment = spool_dir(tmp_path) / "w0-1.jsonl"
     segment.write_bytes(render_line(row("a")) + line + b"\n" + render_line(row("b")))
     drainer = Drainer(tmp_path)
