@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final
 
-import watchfiles
+from watchfiles._rust_notify import RustNotify  # documented as "Rust backend direct usage"
 
 POLL_S: Final = 2.0
 """How often the files' stamps are compared as well: network mounts and swapped folder links send
 no events."""
+_FALLBACK_MS: Final = 300
+"""How often folders are listed where the system has no more watches to give."""
 
 Stamp = tuple[tuple[str, int, int, int], ...]
 
@@ -44,11 +46,14 @@ async def changes(
 ) -> AsyncGenerator[None, None]:
     """Yields after anything beside one of `paths` may have changed, until `stop` is set.
 
+    The first time as soon as they are watched: they may have changed since they were read.
+    `watchfiles.awatch` does not tell when it has begun, and what comes before is lost to it.
     Folders are watched instead of files, as editors, git and ConfigMaps replace files by renaming.
     The caller compares contents; a yield that turns out to change nothing is harmless.
     """
     folders = _folders(paths)
     if not folders:
+        yield
         while not stop.is_set():
             try:
                 async with asyncio.timeout(POLL_S):
@@ -56,15 +61,13 @@ async def changes(
             except TimeoutError:
                 yield
         return
-    watching = cast("Any", watchfiles)  # its types name a library that is not installed
-    async for _ in watching.awatch(
-        *folders,
-        debounce=max(200, int(debounce_s * 4000)),
-        step=max(20, int(debounce_s * 1000)),
-        stop_event=stop,
-        recursive=False,
-        rust_timeout=int(POLL_S * 1000),
-        yield_on_timeout=True,
-        watch_filter=None,
-    ):
+    rounds = max(200, int(debounce_s * 4000)), max(20, int(debounce_s * 1000)), int(POLL_S * 1000)
+    names = [str(folder) for folder in folders]
+    with RustNotify(names, False, False, _FALLBACK_MS, False, False) as watcher:
         yield
+        try:
+            while await asyncio.to_thread(watcher.watch, *rounds, stop) != "stop":
+                yield
+        except asyncio.CancelledError:
+            stop.set()  # the thread goes on until it is told
+            raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from math import inf
 from types import NoneType
 from typing import Any, Final
@@ -57,18 +58,25 @@ def load_formats(tables: Mapping[str, str]) -> Formats:
     formats: dict[str, Format] = {}
     found: list[Diagnostic] = []
     for file, text in tables.items():
-        table, diagnostics = read_table(file, text)
+        compiled, diagnostics = _compiled(file, text)
         found += diagnostics
-        if table is not None:
-            compiled, diagnostics = compile_table(table)
-            found += diagnostics
-            if compiled is not None:
-                formats[compiled.name] = compiled
+        if compiled is not None:
+            formats[compiled.name] = compiled
     found += _collisions(formats)
     if found:
         ordered = sort_diagnostics(found)
         raise TableError("\n".join(str(item) for item in ordered), ordered)
     return FormatSet(formats)
+
+
+@lru_cache(maxsize=32)
+def _compiled(file: str, text: str) -> tuple[Format | None, tuple[Diagnostic, ...]]:
+    """Kept, as one table takes 50 ms and mostly a single one of them has changed."""
+    table, found = read_table(file, text)
+    if table is None:
+        return None, tuple(found)
+    compiled, problems = compile_table(table)
+    return compiled, (*found, *problems)
 
 
 def _collisions(formats: Mapping[str, Format]) -> Iterator[Diagnostic]:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.running import ECHO, Gateway, running
+from omniroute.active import watch
+from tests.running import DEADLINE_S, ECHO, Gateway, running
 
 TWO = ECHO + "  second: {preset: echo}\n"
 BROKEN = "version: 1\nproviders: [\n"
@@ -31,6 +32,17 @@ async def test_an_edit_in_place_is_followed(tmp_path: Path) -> None:
         (tmp_path / "omniroute.yaml").write_text(TWO)
         await gateway.until_generation(2)
         assert await models(gateway) == {"echo/echo", "second/echo"}
+
+
+async def test_an_edit_is_told_by_the_system_and_not_found_by_looking(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "POLL_S", 10 * DEADLINE_S)
+    async with running(tmp_path) as gateway:
+        for generation in range(2, 5):  # the first one may come before anybody watches
+            text = ECHO + f"  number-{generation}: {{preset: echo}}\n"
+            (tmp_path / "omniroute.yaml").write_text(text)
+            await gateway.until_generation(generation)
 
 
 async def test_a_swapped_folder_link_is_followed(tmp_path: Path) -> None:

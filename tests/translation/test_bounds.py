@@ -17,7 +17,7 @@ LIMITS: Final = RequestLimits(messages=3, tools=2, name_bytes=20)
 ENDLESS: Final = 1 << 40
 NAMES: Final = st.text(alphabet="a\u00e9\u20ac\U0001f600\x00", max_size=24)
 TOOL: Final = st.fixed_dictionaries({"type": st.just("function"), "name": NAMES})
-TOOLS: Final = st.lists(TOOL | st.just({"functionDeclarations": []}) | st.just(0), max_size=4)
+TOOLS: Final = st.lists(TOOL | st.just(0), max_size=4)
 ITEM: Final = st.fixed_dictionaries({"role": st.just("user"), "content": NAMES}) | st.just(0)
 BODY: Final = st.fixed_dictionaries(
     {},
