@@ -13,6 +13,7 @@ from tests.running import ECHO, Gateway, running
 
 RELOADS = 200
 GROWTH_BYTES = 24 << 20  # allocator slack
+WINDOW = RELOADS // 5
 KEPT = 3
 """Snapshots: the one in force, one that a request may still run on, one that was made last."""
 
@@ -62,17 +63,16 @@ async def test_no_request_fails_and_memory_stays(tmp_path: Path) -> None:
             for number in range(6):
                 group.create_task(client(number))
             process = psutil.Process()
-            settled = 0
+            memory: list[int] = []
             for number in range(RELOADS):
                 gateway.save(config(number))
                 status = await gateway.runtime.reloader.reload("test")
                 assert status.ok is (number % 10 != 9)
-                if number == RELOADS // 3:
-                    settled = process.memory_info().rss
-            grown = process.memory_info().rss - settled
+                memory.append(process.memory_info().rss)
             stop.set()
         kept = snapshots() - before
     assert failures == []
     assert served >= RELOADS // 2
-    assert grown < GROWTH_BYTES
+    # The least of many: a drain takes some 25 MB for a moment.
+    assert min(memory[-WINDOW:]) - min(memory[RELOADS // 3 :][:WINDOW]) < GROWTH_BYTES
     assert kept <= KEPT
