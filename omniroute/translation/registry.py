@@ -58,7 +58,7 @@ def load_formats(tables: Mapping[str, str]) -> Formats:
     formats: dict[str, Format] = {}
     found: list[Diagnostic] = []
     for file, text in tables.items():
-        compiled, diagnostics = _compiled(file, text)
+        compiled, diagnostics = compile_text(file, text)
         found += diagnostics
         if compiled is not None:
             formats[compiled.name] = compiled
@@ -70,8 +70,11 @@ def load_formats(tables: Mapping[str, str]) -> Formats:
 
 
 @lru_cache(maxsize=32)
-def _compiled(file: str, text: str) -> tuple[Format | None, tuple[Diagnostic, ...]]:
-    """Kept, as one table takes 50 ms and mostly a single one of them has changed."""
+def compile_text(file: str, text: str) -> tuple[Format | None, tuple[Diagnostic, ...]]:
+    """A table, compiled; None when there is anything to complain of.
+
+    Kept, as one takes 50 ms and mostly a single one of them has changed.
+    """
     table, found = read_table(file, text)
     if table is None:
         return None, tuple(found)

@@ -15,6 +15,7 @@ import pytest
 from omniroute.active.tables import read_tables
 from omniroute.config.yamltree import key_mark
 from omniroute.translation import format as compiling
+from omniroute.translation import registry
 from omniroute.translation.registry import load_formats
 from omniroute.translation.table import Table, read_table
 from omniroute.translation.template import Path, TemplateCompiler
@@ -41,6 +42,7 @@ class Coverage:
 
         with monkeypatch.context() as patched:
             patched.setattr(compiling, "TemplateCompiler", compiler)
+            patched.setattr(registry, "compile_text", registry.compile_text.__wrapped__)
             return load_formats(read_tables())
 
     def idle(self, *, but: Iterable[str]) -> dict[str, list[str]]:
