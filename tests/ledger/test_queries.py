@@ -163,6 +163,7 @@ def test_every_column_of_every_view_says_what_it_is(data_dir: Path) -> None:
         "attempts",
         "daily_usage",
         "by_model",
+        "events",
         "by_key",
         "errors",
         "latency",
