@@ -107,17 +107,15 @@ async def attempt(ask: Ask, transport: Transport) -> Answered | Begun:
     first_byte_ms = (loop.time() - began) * 1000
     try:
         return await _within(ask, _receive(ask, exchange, outbound, first_byte_ms))
-    except ReportedFailureError as error:
-        failure, cause = error.failure, error
-    except UpstreamError as error:
-        failure, cause = failure_of(error), error
+    except (ReportedFailureError, UpstreamError) as error:
+        failure = error.failure if isinstance(error, ReportedFailureError) else failure_of(error)
+        await exchange.close()
+        raise AttemptFailedError(
+            failure, status=exchange.status, first_byte_ms=first_byte_ms, headers=exchange.headers
+        ) from error
     except BaseException:
         await exchange.close()
         raise
-    await exchange.close()
-    raise AttemptFailedError(
-        failure, status=exchange.status, first_byte_ms=first_byte_ms, headers=exchange.headers
-    ) from cause
 
 
 async def _within(ask: Ask, work: Awaitable[T]) -> T:

@@ -131,7 +131,7 @@ async def _try(
     try:
         seen = await attempt(ask, services.transports.get(ask.outlet.transport))
     except AttemptFailedError as error:
-        seen = error
+        seen = error.with_traceback(None)  # which would hold this frame, and so the request
     except TranslationError as error:
         raise RequestError("invalid_request", error.message, param=error.param) from None
     _note(request, candidate, number, started, began_s, seen)

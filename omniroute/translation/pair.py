@@ -276,7 +276,8 @@ class FormatPair:
 
     def _add_hub(self, ctx: Context, target: Destination) -> None:
         if self._upstream.answers_need_hub or self._client.answers_need_hub:
-            ctx["decode_hub"] = lambda: self._hub({**ctx, "dropped": {}}, target)
+            known = dict(ctx)  # a copy: the body is not to be held by a cycle
+            ctx["decode_hub"] = lambda: self._hub({**known, "dropped": {}}, target)
 
     def _hub(self, ctx: Context, target: Destination) -> dict[str, Any]:
         """The client's body in the hub, with all that the target changes."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncGenerator
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from omniroute.base.chosen import LONGEST_KEPT
-from omniroute.http.edge.insides import LONGEST_VALUE
+from omniroute.http.edge.insides import LONGEST_VALUE, EdgeRequest
+from omniroute.request.request import Request
 from tests.running import Gateway, running
 
 TEXT = """
@@ -91,3 +94,41 @@ async def test_sessions_of_any_length_are_kept_short_and_apart(gateway: Gateway)
     kept = list(gateway.runtime.live.sessions.values())[before:]
     assert [row.requests for row in kept] == [1, 2]
     assert [len(row.session) for row in kept] == [LONGEST_KEPT, LONGEST_KEPT]
+
+
+CHAT, MESSAGES, RESPONSES = ASKS.items()
+REQUESTS: dict[str, tuple[str, Any]] = {
+    "whole": CHAT,
+    "streamed": (CHAT[0], {**CHAT[1], "stream": True}),
+    "translated": MESSAGES,
+    "translated and streamed": (MESSAGES[0], {**MESSAGES[1], "stream": True}),
+    "not kept": (RESPONSES[0], {**RESPONSES[1], "store": False}),
+    "refused": (CHAT[0], {"messages": []}),
+    "no object": (CHAT[0], []),
+    "refused by the provider": (CHAT[0], {**CHAT[1], "model": "echo/other"}),
+    "no path": ("/v1/nowhere", {}),
+    "no method": ("/v1/models", {}),
+    "no role": ("/api/resilience/reset", {}),
+    "dots": ("/openai/%2e%2e/x", {}),
+}
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_request_is_gone_when_it_was_answered(gateway: Gateway) -> None:
+    """Without cycles, which would hold each body until the collector comes, megabytes later."""
+    statuses = set[int]()
+    gc.collect()
+    gc.disable()
+    try:
+        for name, (path, body) in REQUESTS.items():
+            asked = {"model": "m", **body} if body else body
+            for headers in ({}, {"authorization": "Bearer nobody"}):
+                url = f"{path}?{name}"
+                reply = await gateway.client.post(url, json=asked, headers=headers)
+                statuses.add(reply.status_code)
+        await gateway.client.get("/healthz")  # a connection holds its last request
+        kept = [one for one in gc.get_objects() if isinstance(one, EdgeRequest | Request)]
+    finally:
+        gc.enable()
+    assert statuses == {200, 400, 401, 404, 405}
+    assert [one.url if isinstance(one, EdgeRequest) else one.inbound.path for one in kept] == []

@@ -13,7 +13,7 @@ from omniroute.base.log import request_id
 from omniroute.errors import RequestError
 from omniroute.http.edge import cors
 from omniroute.http.edge.accepted import check_body, check_head, check_path
-from omniroute.http.edge.asked import Asked
+from omniroute.http.edge.asked import Asked, entry_of
 from omniroute.http.edge.astray import astray, is_doubled, redirected
 from omniroute.http.edge.auth import client_ip_of, presented_key, request_id_of
 from omniroute.http.edge.endpoints import envelope_of
@@ -24,6 +24,7 @@ from omniroute.http.edge.routes import Handle, Route, Surface
 from omniroute.http.edge.routing import methods_at, serve_routes
 from omniroute.request.inbound import Inbound
 from omniroute.translation.values import Formats
+from omniroute.worker.requestlog import LogEntry
 from omniroute.worker.runtime import Runtime
 
 RouteTable = Callable[[Formats], Iterable[Route]]
@@ -86,6 +87,7 @@ def build_app(runtime: Runtime, routes: RouteTable, *, touchup: bool = False) ->
         answer = render(told, envelope, formats, asked.request_id)
         _add(answer, cors.allow(origins, headers))
         asked.answered(answer.status, told.kind)
+        error.__traceback__ = None  # its frames hold the request, and some of them this error
         return answer
 
     handlers: Any = app.error_handler
@@ -112,14 +114,14 @@ def _add(response: HTTPResponse, headers: Mapping[str, str]) -> None:
 
 
 def _asked(runtime: Runtime, request: Request) -> Asked:
-    """The request as handlers see it: the same one for its handler and for its failure."""
-    known: Asked | None = getattr(request.ctx, "asked", None)
+    """The request as handlers see it, of one number and one line for handler and failure."""
+    known: tuple[str, LogEntry | None] | None = getattr(request.ctx, "known", None)
     if known is None:
         number = request_id_of(request)
         request_id.set(number)
-        known = Asked(request, number, is_logged=runtime.logs_requests)
-        request.ctx.asked = known
-    return known
+        known = number, entry_of(request, number) if runtime.logs_requests else None
+        request.ctx.known = known  # not what refers to it: a cycle would hold its body for long
+    return Asked(request, *known)
 
 
 def _boundary(runtime: Runtime, route: Route, room: BodyRoom) -> Handle:

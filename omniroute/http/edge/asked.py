@@ -14,23 +14,26 @@ from omniroute.ledger.record import RequestRecord
 from omniroute.worker.requestlog import LogEntry
 
 
+def entry_of(request: Request, request_id: str) -> LogEntry:
+    """A request's line, without method and path where there was none to be read."""
+    path: Any = request.path
+    method, path = (request.method, path) if was_read(request) else (None, None)
+    return LogEntry(method, path, request_id)
+
+
 class Asked:
-    """Made once per request; `request_id` is what the answer repeats."""
+    """`request_id` is what the answer repeats, `entry` the request's line of the log."""
 
     __slots__ = ("_entry", "_request", "headers", "method", "path", "request_id")
 
-    def __init__(self, request: Request, request_id: str, *, is_logged: bool) -> None:
+    def __init__(self, request: Request, request_id: str, entry: LogEntry | None) -> None:
         self._request: Any = request
         self.request_id = request_id
         self.method: str = request.method
         self.path: str = self._request.path
         """What was routed: decisions, the ledger and the router all use this one."""
         self.headers = headers_of(request)
-        self._entry: LogEntry | None = None
-        if is_logged:
-            is_one = was_read(request)
-            method, path = (self.method, self.path) if is_one else (None, None)
-            self._entry = LogEntry(method, path, request_id)
+        self._entry = entry
 
     @property
     def recorded(self) -> Callable[[RequestRecord], None] | None:

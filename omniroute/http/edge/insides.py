@@ -102,7 +102,8 @@ class EdgeHttp(Http):
             transport=protocol.transport,
             app=protocol.app,
         )
-        protocol.request_class._current.set(request)
+        # `Request.get_current()` stays unset: each timer, task or reader that begins meanwhile
+        # would copy it, and hold the request's body for as long as it lives.
         self.url = head.target.decode("ascii")
         self.upgrade_websocket = False
         self.expecting_continue = head.expects_continue and head.has_body
