@@ -8,10 +8,13 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
+
+from tests.abuse.attack import Verdict
 
 SLOWEST_S: Final = 1.0
 """No request may take longer, from its connection on."""
@@ -71,6 +74,27 @@ def start_and_end(folder: Path, *, workers: int) -> Start:
     if "starting another" in log.read_text().partition("stopping")[2]:
         broke.append("a worker was started after TERM")
     return Start(slowest_s=slowest_s, ended_s=ended_s, broke=tuple(broke))
+
+
+def attack(folder: Path, count: int) -> Iterator[Verdict]:
+    """A verdict for each start that broke, and one for all; every third has two workers."""
+    held = 0
+    slowest_s = ended_s = 0.0
+    for number in range(count):
+        workers = 2 if number % 3 == 2 else 1
+        own = folder / f"start-{number}"
+        own.mkdir()
+        one = start_and_end(own, workers=workers)
+        held += not one.broke
+        slowest_s, ended_s = max(slowest_s, one.slowest_s), max(ended_s, one.ended_s)
+        for words in one.broke:
+            name = f"starts: number {number} with {workers} workers"
+            yield Verdict(name=name, held=False, figure=words)
+    yield Verdict(
+        name="starts: under fire",
+        held=held == count,
+        figure=f"{held} of {count}; longest request {slowest_s:.3f} s, longest end {ended_s:.1f} s",
+    )
 
 
 def _ask(process: subprocess.Popen[bytes], port: int) -> tuple[list[str], float]:
