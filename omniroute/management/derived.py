@@ -93,6 +93,17 @@ def show(kind: type[T], value: Struct, **more: object) -> T:
     return kind(**found)
 
 
+def path_in_api(kind: type[Struct], *names: str) -> str:
+    """Where a shown class has a model's field: `queue`, `min_gap_s` as `requestQueue.minGapMs`."""
+    steps: list[str] = []
+    for name in names:
+        own = _in_api(name)
+        (field,) = (field for field in msgspec.structs.fields(kind) if field.name == own)
+        steps.append(field.encode_name)
+        kind = hints_of(kind)[own]
+    return ".".join(steps)
+
+
 def changes(kind: type[Struct]) -> type[Struct]:
     """A base for a request's body: the fields of a shown class, each of which may be left out.
 

@@ -11,7 +11,7 @@ from omniroute.config.model import Breaker, Config, Cooldown, Queue, Resilience,
 from omniroute.config.patch import Values
 from omniroute.errors import RequestError
 from omniroute.management.connections import BreakerReport, breakers
-from omniroute.management.derived import changes, in_file, show, shown
+from omniroute.management.derived import changes, in_file, path_in_api, show, shown
 from omniroute.worker.runtime import Runtime
 
 T = TypeVar("T", bound=Struct)
@@ -69,7 +69,7 @@ class Overrides(Struct, frozen=True, kw_only=True, rename="camel"):
 
     providers: dict[str, ResilienceSettings]
     combos: dict[str, list[str]]
-    """The fields that each combo sets itself, such as `retry.attempts`."""
+    """The fields above that each combo sets itself, such as `retry.baseMs`."""
 
 
 class ResilienceOverview(ResilienceSettings, frozen=True, kw_only=True, rename="camel"):
@@ -115,7 +115,7 @@ def _overrides(config: Config) -> Overrides:
             if provider.resilience is not None and provider.resilience != config.resilience
         },
         combos={
-            combo.id: [f"{part}.{field}" for part, field in combo.resilience_set]
+            combo.id: [path_in_api(ResilienceSettings, *names) for names in combo.resilience_set]
             for combo in config.combos.values()
             if combo.resilience_set
         },

@@ -19,7 +19,7 @@ OPEN_MANAGEMENT = """
 auth: {dashboard: {require_login: false}}
 resilience: {breaker: {failures: 2, open: 5m}, retry: {attempts: 0}, queue: {max_concurrent: 7}}
 combos:
-  both: {targets: [lab/m, spare/echo]}
+  both: {targets: [lab/m, spare/echo], resilience: {queue: {min_gap: 1s}, retry: {base: 1s}}}
 aliases: {nick: lab/m}
 """
 SPARE = "  spare: {preset: echo}"
@@ -54,6 +54,8 @@ async def test_settings_and_breakers_are_shown(tmp_path: Path) -> None:
             "maxWaitMs": 10_000,
         }
         assert shown["providerBreaker"]["failureThreshold"] == 2
+        own = ["retry.baseMs", "requestQueue.minTimeBetweenRequestsMs"]
+        assert shown["overrides"]["combos"] == {"both": own}
         (row,) = shown["breakers"]
         assert (row["provider"], row["connection"], row["model"]) == ("lab", "main", "m")
         assert (row["state"], row["failureCount"]) == ("OPEN", 2)
