@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from msgspec import Struct
 from msgspec.structs import asdict, replace
@@ -20,6 +21,10 @@ from omniroute.config.diagnostics import Diagnostic, warning
 from omniroute.config.environment import apply_environment, refuse_open_listener
 from omniroute.config.model import Config, Mark, Server
 from omniroute.errors import ConfigError
+
+_DATA_DIR: Final = re.compile(r"""\bdata_dir:[ \t]*["']?([^"'#,}\s]+)""")
+"""What a file that cannot be parsed says of its data folder; a guess, since what is kept there
+names the files that it is of."""
 
 
 class InForce(Struct, frozen=True, kw_only=True):
@@ -106,18 +111,15 @@ def load(options: Options) -> Loaded:
 def load_or_last_good(options: Options) -> Loaded:
     """As `load`; where the files cannot be served, what was kept of them when they could.
 
-    It is looked for in the data folder in force, else the command line's, else the default one
-    beside the first file. Raises the files' ConfigError when there is none, or it is none any more.
+    It is looked for in the data folder in force, else the command line's, else where the files
+    name one, else in the default one beside the first file. Raises the files' ConfigError when
+    there is none, or it is none any more.
     """
     try:
         return load(options)
     except ConfigError as error:
-        folder = Path(options.files[0]).parent / Server().data_dir
-        if options.in_force is not None:
-            folder = Path(options.in_force.data_dir)
-        elif options.data_dir is not None:
-            folder = Path(options.data_dir)
-        bundle = find_good(folder, options.files)
+        found = (find_good(folder, options.files) for folder in _data_folders(options, error))
+        bundle = next((bundle for bundle in found if bundle is not None), None)
         if bundle is None:
             raise
         try:
@@ -127,6 +129,21 @@ def load_or_last_good(options: Options) -> Loaded:
             raise error from None
         watched = error.watched if isinstance(error, RejectedError) else ()
         return replace(kept, refused=error, watched=tuple(dict.fromkeys((*kept.watched, *watched))))
+
+
+def _data_folders(options: Options, error: ConfigError) -> Iterator[Path]:
+    """Where the data of a server on these files may be, which nobody can read as a whole."""
+    if options.in_force is not None:
+        yield Path(options.in_force.data_dir)
+        return
+    if options.data_dir is not None:
+        yield Path(options.data_dir)
+        return
+    if isinstance(error, RejectedError):
+        for file, text in error.checked.sources.items():
+            for named in _DATA_DIR.finditer(text):
+                yield Path(file).parent / named[1]
+    yield Path(options.files[0]).parent / Server().data_dir
 
 
 def _compile(options: Options, inspected: Inspected) -> Loaded:

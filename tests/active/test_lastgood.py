@@ -11,8 +11,8 @@ import httpx
 import psutil
 import pytest
 
-from omniroute.active.lastgood import FILE
-from omniroute.active.load import Options, RejectedError, load_or_last_good
+from omniroute.active.lastgood import FILE, keep_good
+from omniroute.active.load import Options, RejectedError, load, load_or_last_good
 from tests.running import DEADLINE_S, ECHO, running, served, until
 
 BROKEN = "version: 1\nproviders: [\n"
@@ -42,6 +42,20 @@ async def test_every_file_that_took_part_is_kept_and_no_secret(
         {"echo/default", "lab/a"},
     )
     assert isinstance(loaded.refused, RejectedError)
+
+
+@pytest.mark.parametrize("broken", ["\n  x: [", "\nno_such_key: 1"])
+def test_it_is_found_where_only_the_broken_file_says(tmp_path: Path, broken: str) -> None:
+    file = tmp_path / "omniroute.yaml"
+    text = OPEN + "server: {data_dir: 'of/ours'}  # relative to this file"
+    file.write_text(text)
+    options = Options(files=(str(file),))
+    first = load(options)
+    (tmp_path / "of" / "ours").mkdir(parents=True)
+    keep_good(Path(first.server.data_dir), options.files, first.inspected)
+    file.write_text(text + broken)
+    kept = load_or_last_good(options)
+    assert (kept.snapshot.digest, kept.refused is None) == (first.snapshot.digest, False)
 
 
 def test_what_was_kept_of_other_files_is_not_served(tmp_path: Path) -> None:
