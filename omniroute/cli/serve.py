@@ -68,7 +68,8 @@ def serve(
     seat = read_seat()
     if seat is not None:
         end_with_parent()
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
+    # It waits until there is something to reload.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     os.umask(0o077)  # whatever is written is its owner's alone, in the folders of others too
     set_up_logging(level=log_level, json_lines=log_format == "json")
     options = Options(

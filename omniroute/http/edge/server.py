@@ -42,6 +42,7 @@ async def _run(options: Options, first: Loaded, listener: socket.socket, routes:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, runtime.request_reload, "SIGHUP")
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
     host, port = listener.getsockname()[:2]
     serving = await start(runtime, listener, routes, touchup=True)
     _settle_collector()

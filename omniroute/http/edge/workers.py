@@ -103,6 +103,7 @@ class _Parent:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
         loop.add_signal_handler(signal.SIGHUP, self._send, signal.SIGHUP)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         _log.info("starting %s workers on port %s of %s", self._count, self._port, self._host)
         async with asyncio.TaskGroup() as group:
             ending = group.create_task(self._end())
@@ -130,15 +131,20 @@ class _Parent:
 
     async def _start(self, number: int) -> Process:
         seat = Seat(number=number, port=self._port, in_force=self._in_force)
-        return await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "omniroute",
-            *sys.argv[1:],
-            env={**os.environ, SEAT_ENV: msgspec.json.encode(seat).decode()},
-            stdin=subprocess.PIPE,
-            pass_fds=(self._folder_lock,),
-        )
+        # A worker inherits what is blocked: a HUP waits until it has a handler, and reloads then.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+        try:
+            return await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "omniroute",
+                *sys.argv[1:],
+                env={**os.environ, SEAT_ENV: msgspec.json.encode(seat).decode()},
+                stdin=subprocess.PIPE,
+                pass_fds=(self._folder_lock,),
+            )
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
 
     async def _end(self) -> None:
         """Ask all to end, and kill who has not by the grace; cancelled when nobody is left."""

@@ -26,6 +26,11 @@ def workers(server: Served) -> list[psutil.Process]:
     return [one for one in family(server) if "serve" in one.cmdline()]
 
 
+def is_importing(worker: psutil.Process) -> bool:
+    """Whether a new one has begun; it needs ten times as long before it can take a signal."""
+    return worker.cpu_times().user > 0.1
+
+
 async def listening(server: Served, count: int) -> None:
     await until(lambda: server.log.read_text().count("listening on") >= count)
 
@@ -67,8 +72,13 @@ async def test_workers_keep_what_the_parent_began_with(tmp_path: Path) -> None:
         text = QUICK.replace("{shutdown_grace: 100ms}", f"{{data_dir: {tmp_path / 'other'}}}")
         (tmp_path / "omniroute.yaml").write_text(text)
         await until(lambda: server.log.read_text().count("is active") >= 2)
+        old = set(family(server))
         workers(server)[0].kill()
+        await until(lambda: any(is_importing(one) for one in set(family(server)) - old))
+        server.process.send_signal(signal.SIGHUP)
         await listening(server, 3)
+        assert server.log.read_text().count("starting another") == 1
+        await until(lambda: server.log.read_text().count("(SIGHUP)") == 2)
         assert server.end() == 0
     assert not (tmp_path / "other").exists()
 
