@@ -135,3 +135,19 @@ def test_a_count_may_ask_for_a_request_within() -> None:
     assert orjson.loads(client.counted(orjson.dumps({"generateContentRequest": inner}))) == inner
     for raw in (orjson.dumps(inner), b"{", b"[]"):
         assert client.counted(raw) == raw
+
+
+@pytest.mark.parametrize(
+    ("user", "session"),
+    [
+        ("user_1_session_2", "user_1_session_2"),
+        ('{"device_id": "d", "session_id": "s-1"}', "s-1"),
+        ('{"device_id": "d"}', '{"device_id": "d"}'),
+        ("7", "7"),
+        (None, None),
+    ],
+)
+def test_the_session_is_read_out_of_what_claude_code_writes(
+    user: str | None, session: str | None
+) -> None:
+    assert formats().client("anthropic").facts({"metadata": {"user_id": user}}).session == session
