@@ -159,7 +159,9 @@ class Reloader:
     def _failed(self, old: ReloadStatus, error: ConfigError, now: datetime) -> ReloadStatus:
         diagnostics = tuple(item for item in error.diagnostics if isinstance(item, Diagnostic))
         _log.error("config %s stays active: %s", old.digest, error)
-        self._note("config.refused", self._subject(), f"{old.digest} stays active: {error}")
+        self._note(
+            "config.refused", self._subject(), f"{old.digest} stays active: {what_is_wrong(error)}"
+        )
         for item in diagnostics:
             if item.severity == "error":
                 _log.error("%s", item)
@@ -175,6 +177,13 @@ class Reloader:
             diagnostics=diagnostics,
             waiting=old.waiting,
         )
+
+
+def what_is_wrong(error: ConfigError) -> str:
+    """A refusal in a line: its errors, where they are known."""
+    errors = [item for item in error.diagnostics if isinstance(item, Diagnostic)]
+    told = "; ".join(str(item) for item in errors if item.severity == "error")
+    return told or str(error)
 
 
 def _sent(loaded: Loaded) -> tuple[object, ...]:

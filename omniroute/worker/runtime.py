@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from omniroute.active.load import Loaded, Options
-from omniroute.active.reload import Reloader
+from omniroute.active.reload import Reloader, what_is_wrong
 from omniroute.active.snapshot import Snapshot
 from omniroute.admission.budget import BudgetEvent
 from omniroute.admission.gate import identify
@@ -114,9 +114,10 @@ class Runtime:
                 first.snapshot.digest,
                 first.refused,
             )
-            runtime._note("config.refused", ", ".join(options.files), str(first.refused))
+            files = ", ".join(options.files)
+            runtime._note("config.refused", files, what_is_wrong(first.refused))
         for item in first.findings:
-            _log.warning("%s", item)
+            _log.log(logging.ERROR if item.severity == "error" else logging.WARNING, "%s", item)
         if config.reload.watch:
             runtime._supervisor.start(
                 "watch", runtime.reloader.watch(debounce_s=config.reload.debounce_s)

@@ -50,7 +50,7 @@ async def test_each_change_of_state_is_an_event(tmp_path: Path) -> None:
     details = [row[2] for row in found]
     assert details[0].startswith("has reached 40%: 0.00 of 0.00 USD")
     assert details[1] == "its breaker is open (upstream) for 300 s"
-    assert details[3].startswith(f"{first} stays active: ")
+    assert details[3].startswith(f"{first} stays active: {file}:1:10 OR204 2 is not 1")
     assert details[4] == f"{second} is active (files changed)"
     assert [row[3:] for row in found] == [(first, 0)] * 4 + [(second, 0)]
     assert {row[0] for row in found} <= set(KINDS)
