@@ -243,6 +243,7 @@ class HttpAnswer(HTTPResponse):
     @property
     def processed_headers(self) -> list[tuple[bytes, bytes]]:  # pyright: ignore[reportIncompatibleMethodOverride] - Sanic only iterates
         headers: Any = self.headers
+        headers.pop("alt-svc", None)  # Sanic's mark for HTTP/3, which is not spoken here: empty
         if self.status not in (204, 304):
             headers.setdefault("content-type", self.content_type)
         return [(_name(name), _value(f"{value}")) for name, value in headers.items()]

@@ -123,6 +123,7 @@ async def test_head_answers_as_get_without_a_body(tmp_path: Path) -> None:
             full, bare = await gateway.client.get(path), await gateway.client.head(path)
             assert (bare.status_code, bare.content) == (200, b"")
             assert bare.headers["content-length"] == full.headers["content-length"]
+            assert "alt-svc" not in full.headers
         assert (await gateway.client.head(CHAT)).status_code == 405
 
 
