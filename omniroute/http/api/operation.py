@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Coroutine
+from functools import partial
 from types import NoneType
 from typing import Any, Generic, TypeVar, cast, get_args, get_origin, get_type_hints
 
@@ -22,6 +23,7 @@ import msgspec
 from msgspec import Struct
 from sanic import HTTPResponse
 
+from omniroute.base.heavy import BIG_BYTES
 from omniroute.config.model import RequestLimits
 from omniroute.errors import RequestError
 from omniroute.http.edge.asked import Asked
@@ -81,8 +83,9 @@ def operation(
             missing = not asked.body and not required
             given["body"] = None
             if not missing:
-                limits = runtime.snapshot.config.server.limits
-                given["body"] = read_body(asked.body, body, limits)
+                read = partial(read_body, asked.body, body, runtime.snapshot.config.server.limits)
+                is_big = len(asked.body) >= BIG_BYTES
+                given["body"] = await runtime.heavy.run(read) if is_big else read()
         if contract.if_match:
             given["if_match"] = asked.headers.get("if-match")
         return _answer(await handle(runtime, **given), content_type)

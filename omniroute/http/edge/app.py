@@ -47,7 +47,6 @@ def build_app(runtime: Runtime, routes: RouteTable, *, touchup: bool = False) ->
     app.config.ACCESS_LOG = False
     app.config.FALLBACK_ERROR_FORMAT = "json"
     app.config.NOISY_EXCEPTIONS = False
-    _bound_bodies(app, runtime)
     app.config.REQUEST_TIMEOUT = 60
     app.config.RESPONSE_TIMEOUT = NO_BOUND_S
     app.config.KEEP_ALIVE_TIMEOUT = 120
@@ -92,13 +91,8 @@ def build_app(runtime: Runtime, routes: RouteTable, *, touchup: bool = False) ->
 
     handlers: Any = app.error_handler
     handlers.add(Exception, failed)
-    runtime.on_activate(lambda: _bound_bodies(app, runtime))
     runtime.on_activate(follow)
     return app
-
-
-def _bound_bodies(app: Sanic[Any, Any], runtime: Runtime) -> None:
-    app.config.REQUEST_MAX_SIZE = runtime.snapshot.config.server.max_body_bytes
 
 
 def _is_astray(told: RequestError, formats: Formats, asked: Asked) -> bool:
@@ -145,7 +139,7 @@ def _boundary(runtime: Runtime, route: Route, room: BodyRoom) -> Handle:
         elif asked.must_wait and route.surface is Surface.INFERENCE:
             _refuse_stranger(runtime, asked)
         bounds = runtime.snapshot.config.server
-        taken = await room.receive(request, bounds)
+        taken = await room.receive(request, bounds, is_managed=role is not None)
         try:
             if is_form:
                 check_body(asked)

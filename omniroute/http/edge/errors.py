@@ -55,7 +55,7 @@ def from_exception(error: Exception) -> RequestError:
         case RequestError():
             return error
         case PayloadTooLarge():
-            return RequestError("too_large", "the request is larger than server.max_body allows")
+            return RequestError("too_large", str(error))
         case MalformedRequest():
             kind = "too_large" if error.status_code == 431 else "invalid_request"
             return RequestError(kind, str(error), status=error.status_code)

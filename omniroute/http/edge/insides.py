@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from sanic import HTTPResponse
 from sanic.compat import Header
@@ -120,15 +120,15 @@ class EdgeHttp(Http):
         """The next piece of the body, None behind the last."""
         if self.stage is not Stage.HANDLER:
             return await self._drain()
-        limit: int = self.protocol.app.config.REQUEST_MAX_SIZE
-        if (self.request_bytes_left or 0) > limit:
-            raise PayloadTooLarge("the body is too large")  # before it is sent, where that is said
+        bound: BodyBound = self.request.bound
+        if (self.request_bytes_left or 0) > bound.most_bytes:
+            raise PayloadTooLarge(bound.told)  # before it is sent, where that is said
         if self.expecting_continue:
             self.expecting_continue = False
             await self._send(HTTP_CONTINUE)
         piece = await self._piece()
-        if piece is not None and self.request_bytes > limit:
-            raise PayloadTooLarge("the body is too large")
+        if piece is not None and self.request_bytes > bound.most_bytes:
+            raise PayloadTooLarge(bound.told)
         return piece
 
     def is_here(self) -> bool:
@@ -203,10 +203,19 @@ class EdgeProtocol(HttpProtocol):
     HTTP_CLASS = EdgeHttp
 
 
+class BodyBound(NamedTuple):
+    """What a body may have on a path, and what a larger one is told."""
+
+    most_bytes: int
+    told: str
+
+
 class EdgeRequest(Request):
     """A request whose body is read when its handler asks, and not for longer than it may take."""
 
     silence_s = SILENCE_S
+    bound = BodyBound(0, "nothing on this path takes a body")
+    """Set before it is read."""
 
     async def receive_body(self) -> None:
         """Raises RequestTimeout when the body stalls, PayloadTooLarge, BadRequest."""

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from sanic.request import Request
 
 from omniroute.config.model import Server
 from omniroute.errors import RequestError
+from omniroute.http.edge.insides import BodyBound, EdgeRequest
 
 RETRY_S: Final = 1.0
+MANAGED_BYTES: Final = 1 << 20
+"""Of a management body: a part of a configuration, which a person could have written."""
+_TOO_LARGE: Final = "the request is larger than server.max_body allows"
+_TOO_LARGE_TO_MANAGE: Final = "the request is larger than the 1 MiB that management takes"
 
 
 class BodyRoom:
@@ -18,15 +23,20 @@ class BodyRoom:
     def __init__(self) -> None:
         self.held: int = 0
 
-    async def receive(self, request: Request, bounds: Server) -> int:
+    async def receive(self, request: Request, bounds: Server, *, is_managed: bool) -> int:
         """Read the body; the room that it takes, to be given back by `leave`.
 
-        Raises RequestError (503) when there is none, and what reading raises.
+        Management, `is_managed`, has less to say. Raises RequestError (503) when there is no room,
+        and what reading raises.
         """
         stream: Any = request.stream
         if stream is None or not stream.request_body:
             return 0
-        largest = bounds.max_body_bytes
+        bound = BodyBound(bounds.max_body_bytes, _TOO_LARGE)
+        if is_managed:
+            bound = min(bound, BodyBound(MANAGED_BYTES, _TOO_LARGE_TO_MANAGE))
+        cast("EdgeRequest", request).bound = bound
+        largest = bound.most_bytes
         # Of a body in chunks nobody knows how long it gets: it may get as long as one may be.
         taken: int = min(stream.request_bytes_left or largest, largest)
         if self.held + taken > max(bounds.max_bodies_bytes, largest):
