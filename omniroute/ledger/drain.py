@@ -42,7 +42,7 @@ from omniroute.ledger.database import (
 )
 from omniroute.ledger.event import is_event, parse_event
 from omniroute.ledger.quarantine import Refused, keep
-from omniroute.ledger.record import MAX_TEXT_CHARS, parse_line
+from omniroute.ledger.record import cut, parse_line
 from omniroute.ledger.spool import make_private_dirs, segments
 
 BATCH_BYTES: Final = 4 << 20  # some 6,000 rows: the file is held for about 150 ms
@@ -299,7 +299,7 @@ class Drainer:
         path = keep(self._data_dir, portion.segment, portion.start, refused)
         self.quarantined += len(refused)
         what, why = f"{len(refused)} lines of the spool are no rows", refused[0].reason
-        connection.execute(_QUARANTINED_SQL, [path.name, f"{what}: {why}"[:MAX_TEXT_CHARS]])
+        connection.execute(_QUARANTINED_SQL, [path.name, cut(f"{what}: {why}")])
         _log.warning("%s and are kept in %s: %s", what, path, why)
 
     def _read(self, offsets: dict[str, int]) -> tuple[list[_Portion], bool]:

@@ -13,7 +13,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta, Struct
 
-from omniroute.ledger.record import MAX_TEXT_CHARS
+from omniroute.ledger.record import cut
 
 KINDS: Final = (
     "breaker.open",
@@ -78,6 +78,4 @@ def parse_event(line: bytes) -> EventRecord:
 
 def _clean(text: str) -> str:
     """Bounded, and without the lone surrogates that no UTF-8 has."""
-    if len(text) > MAX_TEXT_CHARS:
-        text = text[: MAX_TEXT_CHARS - 1] + "…"
-    return text.encode("utf-8", "replace").decode()
+    return cut(text).encode("utf-8", "replace").decode()

@@ -163,25 +163,25 @@ def _is_small(record: RequestRecord) -> bool:
 def _normal(record: RequestRecord) -> RequestRecord:
     """Bounded, and with its times in UTC: the database has no zones. Mostly the record itself."""
     changes: dict[str, Any] = {
-        name: _cut(text)
+        name: cut(text)
         for name in _TEXTS
         if (text := getattr(record, name)) is not None and len(text) > MAX_TEXT_CHARS
     }
     if record.time.tzinfo is not UTC:
         changes["time"] = record.time.astimezone(UTC)
     if not _is_short(record.dropped):
-        changes["dropped"] = tuple(map(_cut, record.dropped[:MAX_ITEMS]))
+        changes["dropped"] = tuple(map(cut, record.dropped[:MAX_ITEMS]))
     if not _is_short(record.tags):
         tags = list(record.tags.items())[:MAX_ITEMS]
-        changes["tags"] = {_cut(name): _cut(value) for name, value in tags}
+        changes["tags"] = {cut(name): cut(value) for name, value in tags}
     attempts = record.attempts[:MAX_ITEMS]
     if len(attempts) < len(record.attempts) or any(not _is_normal(attempt) for attempt in attempts):
         changes["attempts"] = tuple(
             msgspec.structs.replace(
                 attempt,
                 started=attempt.started.astimezone(UTC),
-                model=_cut(attempt.model),
-                reason=None if attempt.reason is None else _cut(attempt.reason),
+                model=cut(attempt.model),
+                reason=None if attempt.reason is None else cut(attempt.reason),
             )
             for attempt in attempts
         )
@@ -200,7 +200,8 @@ def _is_normal(attempt: AttemptRecord) -> bool:
     return attempt.started.tzinfo is UTC and longest <= MAX_TEXT_CHARS
 
 
-def _cut(text: str) -> str:
+def cut(text: str) -> str:
+    """A text of a row, bounded."""
     return text if len(text) <= MAX_TEXT_CHARS else text[: MAX_TEXT_CHARS - 1] + "…"
 
 
