@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from random import Random
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 from msgspec import Struct
 
@@ -25,6 +25,9 @@ from omniroute.routing.index import ModelIndex
 from omniroute.routing.retry import Blame, RetryBudget
 from omniroute.routing.values import Candidate
 from omniroute.translation.values import Failure
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 MAX_MODELS: Final = 8192  # pairs of connection and model; undeclared model names come from clients
 MAX_SESSIONS: Final = 10_000  # about 4 MB; the least recently used is forgotten
@@ -90,8 +93,8 @@ class LiveState:
         self.connections: dict[str, ConnectionHealth] = {}
         self.sessions: OrderedDict[str, Session] = OrderedDict()
         self.bindings: OrderedDict[tuple[str, str], Binding] = OrderedDict()
-        self._turns: dict[str, int] = {}
-        self._decks: dict[str, tuple[int, tuple[int, ...]]] = {}
+        self._turns: OrderedDict[str, int] = OrderedDict()
+        self._decks: OrderedDict[str, tuple[int, tuple[int, ...]]] = OrderedDict()
         """The card dealt last, and those still to come."""
         self._good: dict[str, str] = {}
         self._budgets: dict[str, RetryBudget] = {}
@@ -104,7 +107,7 @@ class LiveState:
     def turn(self, name: str) -> int:
         """0, 1, 2, … for one name."""
         at = self._turns.get(name, 0)
-        self._turns[name] = at + 1
+        _keep(self._turns, name, at + 1, MAX_MODELS)
         return at
 
     def deal(self, name: str, members: Sequence[int], rng: Random) -> Sequence[int]:
@@ -121,7 +124,7 @@ class LiveState:
             if left[0] == last and len(left) > 1:
                 at = rng.randrange(1, len(left))
                 left[0], left[at] = left[at], left[0]
-        self._decks[name] = left[0], (*left[1:], *held_back)
+        _keep(self._decks, name, (left[0], (*left[1:], *held_back)), MAX_MODELS)
         return left
 
     def last_good(self, combo: str) -> str | None:
@@ -251,23 +254,15 @@ class LiveState:
 
     def bind(self, scope: str, owner: str, key: str, until_s: float) -> None:
         """A session stays with this candidate from now on."""
-        self.bindings[scope, owner] = Binding(key, until_s)
-        self.bindings.move_to_end((scope, owner))
-        if len(self.bindings) > MAX_SESSIONS:
-            self.bindings.popitem(last=False)
+        _keep(self.bindings, (scope, owner), Binding(key, until_s), MAX_SESSIONS)
 
     def touch_session(
         self, session: str, key: str | None, candidate: Candidate, now_s: float
     ) -> None:
         """A request of a session was served; what `/api/sessions` shows."""
         owner = f"{key or ''}\n{session}"
-        row = self.sessions.get(owner)
-        if row is None:
-            row = self.sessions[owner] = Session(session, key, now_s)
-            if len(self.sessions) > MAX_SESSIONS:
-                self.sessions.popitem(last=False)
-        else:
-            self.sessions.move_to_end(owner)
+        row = self.sessions.get(owner) or Session(session, key, now_s)
+        _keep(self.sessions, owner, row, MAX_SESSIONS)
         row.last_s = now_s
         row.requests += 1
         row.connection, row.model = candidate.connection_key, candidate.model
@@ -413,6 +408,14 @@ class LiveState:
                 connection.blocked_until_s = 0.0
                 connection.refusals.clear()
         return changed
+
+
+def _keep(kept: OrderedDict[K, V], key: K, value: V, most: int) -> None:
+    """Put it behind all others; the one that was put there longest ago goes where they are many."""
+    kept[key] = value
+    kept.move_to_end(key)
+    if len(kept) > most:
+        kept.popitem(last=False)
 
 
 def _limited_for_s(

@@ -47,6 +47,8 @@ from omniroute.state.window import Window, WindowMark
 _log = logging.getLogger("omniroute.state")
 
 SWEEP_S: Final = 30.0
+MAX_WINDOWS: Final = 100_000
+"""About 100 MB. A limit `per: ip` has one for each address, of which anybody may have many."""
 REPEATS: Final = Space(name="repeats", max_entries=50_000, max_bytes=64 << 20)
 """Room for answers under idempotency names; whoever repeats what had to go is served anew."""
 _NOTHING: Final = Taken(id="", reservation=Reservation(), at_s=0.0)
@@ -82,7 +84,14 @@ class MemoryStore:
     def available(self) -> bool:
         return True
 
-    def __init__(self, folder: Path | None = None, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path | None = None,
+        clock: Clock | None = None,
+        *,
+        max_windows: int = MAX_WINDOWS,
+    ) -> None:
+        self._max_windows = max_windows
         self._clock = clock or SystemClock()
         self._windows: dict[str, Window] = {}
         self._slots: dict[str, int] = {}
@@ -139,9 +148,23 @@ class MemoryStore:
         for take in taken.reservation.windows:
             window = self._windows.get(take.key)
             if window is None:
+                if len(self._windows) >= self._max_windows:
+                    self._forget_windows(taken.at_s)
                 window = self._windows[take.key] = Window(take.window_s)
             window.add(taken.at_s, take.cost)
         self._hold(taken)
+
+    def _forget_windows(self, now_s: float) -> None:
+        """Those that are empty; else an eighth, those that counted something longest ago."""
+        self._drop_empty(now_s)
+        count = max(0, len(self._windows) - self._max_windows * 7 // 8)
+        oldest = sorted(self._windows, key=lambda key: self._windows[key].marks[-1].last_s)
+        for key in oldest[:count]:
+            del self._windows[key]
+
+    def _drop_empty(self, now_s: float) -> None:
+        for key in [key for key, window in self._windows.items() if not window.used(now_s)]:
+            del self._windows[key]
 
     def _hold(self, taken: Taken) -> None:
         for slot in taken.reservation.slots:
@@ -271,8 +294,7 @@ class MemoryStore:
 
     def sweep(self, now_s: float) -> None:
         """Forget what has run out; called by `maintain`."""
-        for key in [key for key, window in self._windows.items() if not window.used(now_s)]:
-            del self._windows[key]
+        self._drop_empty(now_s)
         held = {budget.key for taken in self._open.values() for budget in taken.reservation.budgets}
         for key in [
             key

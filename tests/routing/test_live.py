@@ -67,6 +67,18 @@ def test_models_that_clients_make_up_do_not_pile_up() -> None:
     assert declared.key in live.models
 
 
+def test_turns_of_undeclared_models_do_not_pile_up() -> None:
+    live, rng = LiveState(), Random(1)  # noqa: S311 - spreads load, guards nothing
+    assert (live.turn("p/x"), live.turn("p/x")) == (0, 1)
+    assert [len(live.deal("p/x", (0, 1, 2), rng)) for _ in range(2)] == [3, 2]
+    for at in range(MAX_MODELS):
+        assert live.turn("c") == at
+        live.turn(f"p/made-up-{at}")
+        live.deal(f"p/made-up-{at}", (0, 1, 2), rng)
+    assert live.turn("p/x") == 0
+    assert len(live.deal("p/x", (0, 1, 2), rng)) == 3
+
+
 def test_sessions_do_not_pile_up() -> None:
     world = World(combo_of(1))
     candidate = world.plan().candidates[0]

@@ -6,9 +6,10 @@ import asyncio
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from omniroute.state.memory import REPEATS, MemoryStore
-from omniroute.state.store import Balance, Fresh, Repeat, Space
+from omniroute.state.store import Balance, Fresh, Repeat, Shortage, Space
 from tests.state.stores import NOW_S, budget, granted, requests, reservation, short, slot, tokens
 
 KEPT = Space(name="cache", max_entries=10, max_bytes=1000, persist=True)
@@ -40,6 +41,22 @@ async def test_a_line_cut_by_the_crash_does_not_hide_the_others(tmp_path: Path) 
     again = MemoryStore(tmp_path)
     assert short(await again.take(reservation(tokens(100, 60)), NOW_S)).used == 60
     await again.close()
+
+
+async def test_windows_of_many_addresses_have_a_bound() -> None:
+    store = MemoryStore(max_windows=80)
+    for number in range(500):
+        for key in (f"ip:{number}", "steady"):
+            granted(await store.take(reservation(requests(1000, key=key)), NOW_S + number / 10))
+    assert await _is_counted(store, "steady")
+    assert await _is_counted(store, "ip:499")
+    assert sum([await _is_counted(store, f"ip:{number}") for number in range(500)]) <= 80
+
+
+async def _is_counted(store: MemoryStore, key: str) -> bool:
+    """Whether what was taken of a window of 1000 is still known."""
+    whole = replace(requests(1000, key=key), cost=1000)
+    return isinstance(await store.take(reservation(whole), NOW_S + 50), Shortage)
 
 
 async def test_answers_for_repeats_have_a_bound_in_bytes() -> None:
