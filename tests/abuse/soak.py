@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import itertools
+import json
 import socket
 import threading
 import time
@@ -16,6 +18,8 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from omniroute.routing.live import MAX_MODELS, MAX_SESSIONS
+from omniroute.state.kept import RESPONSES
 from tests.abuse.attack import (
     BOUND_S,
     MB,
@@ -34,7 +38,9 @@ CLIENTS: Final = 4
 EVERY_S: Final = 1.0
 SAID_EVERY: Final = 10
 """Samples of which one is told."""
-WARM: Final = 0.4
+NAMES: Final = max(MAX_MODELS, MAX_SESSIONS, RESPONSES.max_entries)
+"""What is kept by names of the clients' own is filled to its bounds before anything is judged."""
+WARM: Final = 0.2
 """Of the time, by which nothing is judged: arenas and pools, and code that runs first."""
 LEAVES: Final = 0.1
 """Of the requests, whose clients go before the end."""
@@ -54,6 +60,7 @@ providers:
     format: openai-chat
     base_url: {url}/v1
     allow_private_network: true
+    balance: round-robin
     connections: {{one: {{}}, two: {{}}}}
 combos:
   mixed: {{strategy: round-robin, sticky: {{by: session, ttl: 1h}}, targets: [echo/echo, behind/m]}}
@@ -78,6 +85,30 @@ class Sample(Struct, frozen=True, kw_only=True):
             f"{self.at_s:6.0f} s  {self.requests:7} requests  {self.rss_mb:6.1f} MB  "
             f"{self.descriptors:3} descriptors  {self.tasks:3} tasks  {self.spool_mb:5.1f} MB spool"
         )
+
+
+def fill(gateway: Served) -> None:
+    """Name a model, a session and an answer that is kept, each time others."""
+    numbers = iter(range(NAMES))
+
+    def ask_on() -> None:
+        client = http.client.HTTPConnection(*address_of(gateway), timeout=BOUND_S)
+        for number in numbers:  # shared: a range gives each number to one of them
+            name = f"{number}-" + "f" * (number % 500)
+            for path, body in (
+                (CHAT, chat(model=f"echo/{name}")),
+                (CHAT, chat(model="mixed", user=name)),
+                ("/v1/responses", {"model": "echo", "input": "hi"}),
+            ):
+                client.request("POST", path, body=json.dumps(body))
+                client.getresponse().read()
+        client.close()
+
+    threads = [threading.Thread(target=ask_on) for _ in range(CLIENTS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 class Growth(Struct, frozen=True):
@@ -253,9 +284,7 @@ class Load:
             thread.join()
 
 
-def attack(
-    folder: Path, *, minutes: float, say: Callable[[object], None], config: str = CONFIG
-) -> Iterator[Verdict]:
+def attack(folder: Path, *, minutes: float, say: Callable[[object], None]) -> Iterator[Verdict]:
     """One verdict for each figure; `say` is told of samples as they are taken."""
     behind, own = folder / "behind", folder / "own"
     behind.mkdir()
@@ -263,16 +292,20 @@ def attack(
     samples: list[Sample] = []
     with (
         served(behind, BEHIND) as provider,
-        served(own, config.format(url=provider.url)) as gateway,
-        Load(gateway) as load,
+        served(own, CONFIG.format(url=provider.url)) as gateway,
     ):
         began_s = time.monotonic()
-        while not samples or samples[-1].at_s < minutes * 60:
-            time.sleep(EVERY_S)
-            at_s, requests = time.monotonic() - began_s, load.told.total()
-            samples.append(look(gateway, own, at_s=at_s, requests=requests))
-            if len(samples) % SAID_EVERY == 0:
-                say(samples[-1])
+        say(look(gateway, own, at_s=0.0, requests=0))
+        fill(gateway)
+        say(f"filled after {time.monotonic() - began_s:.0f} s")
+        began_s = time.monotonic()
+        with Load(gateway) as load:
+            while not samples or samples[-1].at_s < minutes * 60:
+                time.sleep(EVERY_S)
+                at_s, requests = time.monotonic() - began_s, load.told.total()
+                samples.append(look(gateway, own, at_s=at_s, requests=requests))
+                if len(samples) % SAID_EVERY == 1:
+                    say(samples[-1])
     yield _answered(load)
     judged = [one for one in samples if one.at_s >= samples[-1].at_s * WARM]
     for name, growth in BOUNDS.items():
