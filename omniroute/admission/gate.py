@@ -123,7 +123,10 @@ def decide(plan: AdmissionPlan, facts: RequestFacts, now: datetime) -> Decision:
     admit = Admit(
         caller=caller,
         model=facts.model,
-        set_fields={**plan.set_fields, **thinking_fields(plan.thinking, facts)},
+        # System prompts and thinking are a chat's.
+        set_fields={**plan.set_fields, **thinking_fields(plan.thinking, facts)}
+        if facts.kind == "chat"
+        else {},
         limits=(own,) if own is not None else (),
     )
     return decide_policies(plan.policies, admit, facts=facts, now=now)

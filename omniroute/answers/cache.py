@@ -146,7 +146,7 @@ class CachedAnswers:
         if not settings.enabled or inbound.kind != "chat":
             return None
         try:
-            question = self._request.snapshot.formats.client(inbound.format).question(self._body)
+            question = self._request.client.question(self._body)
         except TranslationError:
             return None  # the request will fail by itself
         if question is None:

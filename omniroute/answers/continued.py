@@ -56,7 +56,7 @@ async def keep(request: Request, answer: bytes, provider: str | None = None) -> 
 
     `provider` is who made it in the client's own format.
     """
-    continuing = request.snapshot.formats.client(request.inbound.format).continuing
+    continuing = request.client.continuing
     if continuing is None or not answer or not continuing.wanted(request.body):
         return
     identity, data = await request.services.heavy.run(

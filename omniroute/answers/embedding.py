@@ -83,7 +83,7 @@ class Embedding:
         services = self._services
         planned = plan(
             resolved,
-            RouteFacts(kind="embedding"),
+            RouteFacts(kind="embedding", formats=self._snapshot.formats.speaking["embedding"]),
             services.live,
             now_s=self._loop.time(),
             rng=services.rng,

@@ -84,7 +84,7 @@ def route(
             resolved = resolve(world.index, admit.model)
         planned = plan(
             resolved,
-            _route_facts(admitted, resolved, now),
+            _route_facts(world, admitted, resolved, now),
             world.live,
             now_s=now_s,
             rng=world.rng,
@@ -201,7 +201,7 @@ def _shown(headers: Mapping[str, str], hidden: frozenset[str]) -> dict[str, str]
     return found
 
 
-def _route_facts(admitted: Admitted, resolved: Resolved, now: datetime) -> RouteFacts:
+def _route_facts(world: World, admitted: Admitted, resolved: Resolved, now: datetime) -> RouteFacts:
     inquiry, facts = admitted.inquiry, admitted.facts
     document: Mapping[str, object] = {}
     if isinstance(resolved.node, Branch):
@@ -211,6 +211,7 @@ def _route_facts(admitted: Admitted, resolved: Resolved, now: datetime) -> Route
         output_tokens=_output_tokens(facts),
         needs=inquiry.needs,
         kind=inquiry.kind,
+        formats=world.speaking.get(inquiry.kind),
         session=inquiry.session,
         key=inquiry.caller.key_id,
         document=document,
@@ -233,7 +234,7 @@ def _reservation(
         world.admission,
         admit,
         input_tokens=facts.input_tokens_estimate,
-        output_tokens=facts.max_output_tokens,
+        output_tokens=_output_tokens(facts),
         cost_nanousd=cost_nanousd,
         now=now,
     )

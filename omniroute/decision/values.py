@@ -31,6 +31,8 @@ class World(Struct, frozen=True, kw_only=True):
     live: LiveView
     """Breakers, latencies, sessions and turns, as routing sees them."""
     rng: Random
+    speaking: Mapping[ModelKind, frozenset[str]] = {}
+    """By kind of model, the formats in which it can be asked; all where a kind is missing."""
     hidden: frozenset[str] = CREDENTIALS
     """Headers, in lower case, that no expression sees."""
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from omniroute.base.heavy import BIG_BYTES, Heavy
 from omniroute.errors import UpstreamError, UpstreamReportedError, UpstreamTimeoutError
@@ -96,6 +98,21 @@ async def attempt(ask: Ask, transport: Transport) -> Answered | Begun:
         if ask.is_big
         else ask.pair.request(ask.body, ask.raw, ask.target)
     )
+    earlier: list[bytes] = []
+    for body in outbound.earlier:
+        part = replace(outbound, body=body)
+        earlier.append(await _exchange(ask, transport, part, _receive_part))
+
+    return await _exchange(ask, transport, outbound, partial(_receive, ask, outbound, earlier))
+
+
+async def _exchange(
+    ask: Ask,
+    transport: Transport,
+    outbound: Outbound,
+    receive: Callable[[Exchange, float], Awaitable[T]],
+) -> T:
+    """Send, and `receive` what an answer that is no refusal holds. Raises AttemptFailedError."""
     loop = asyncio.get_running_loop()
     began = loop.time()
     request = request_of(ask, outbound)
@@ -106,7 +123,9 @@ async def attempt(ask: Ask, transport: Transport) -> Answered | Begun:
         raise AttemptFailedError(failure_of(error)) from error
     first_byte_ms = (loop.time() - began) * 1000
     try:
-        return await _within(ask, _receive(ask, exchange, outbound, first_byte_ms))
+        if not 200 <= exchange.status < 300:
+            raise ReportedFailureError(await _within(ask, refused(exchange, ask.pair, ask.redact)))
+        return await _within(ask, receive(exchange, first_byte_ms))
     except (ReportedFailureError, UpstreamError) as error:
         failure = error.failure if isinstance(error, ReportedFailureError) else failure_of(error)
         await exchange.close()
@@ -129,19 +148,29 @@ async def _within(ask: Ask, work: Awaitable[T]) -> T:
         raise UpstreamTimeoutError("the request's deadline passed", phase="total") from None
 
 
+async def _receive_part(exchange: Exchange, first_byte_ms: float) -> bytes:
+    """The answer to one of several requests, to be read with the last one's."""
+    body = await read_whole(exchange)
+    await exchange.close()
+    return body
+
+
 async def _receive(
-    ask: Ask, exchange: Exchange, outbound: Outbound, first_byte_ms: float
+    ask: Ask,
+    outbound: Outbound,
+    earlier: Sequence[bytes],
+    exchange: Exchange,
+    first_byte_ms: float,
 ) -> Answered | Begun:
     status = exchange.status
-    if not 200 <= status < 300:
-        raise ReportedFailureError(await refused(exchange, ask.pair, ask.redact))
     if not ask.target.stream:
         body = await read_whole(exchange)
+        reply_of = partial(ask.pair.reply, body, ask.body, ask.target, earlier=earlier)
         try:
             reply = (
-                await ask.heavy.run(lambda: ask.pair.reply(body, ask.body, ask.target))
-                if ask.is_big or len(body) >= BIG_BYTES
-                else ask.pair.reply(body, ask.body, ask.target)
+                await ask.heavy.run(reply_of)
+                if ask.is_big or len(body) >= BIG_BYTES or earlier
+                else reply_of()
             )
         except UpstreamReportedError:
             failure = failure_in(body, exchange, ask.pair, ask.redact)

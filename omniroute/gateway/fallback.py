@@ -86,7 +86,7 @@ async def ask_of(request: Request, admit: Admit, candidate: Candidate) -> Ask:
     if facts.calls:
         recalled = await recall(request.services.store, request.record.key, facts.calls, now_s)
     declared = candidate.declared
-    pair = snapshot.formats.pair(inbound.format, outlet.format)
+    pair = snapshot.formats.pair(inbound.format, outlet.format, inbound.kind)
     known = pair.passthrough and candidate.provider.id == request.known_to
     body = request.body if known else request.full
     return Ask(

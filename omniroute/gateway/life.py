@@ -99,6 +99,7 @@ class Pipeline:
                 index=snapshot.index,
                 live=services.live,
                 rng=services.rng,
+                speaking=snapshot.formats.speaking,
                 hidden=CREDENTIALS.union(snapshot.formats.key_places.headers),
             )
         return kept

@@ -50,7 +50,7 @@ async def understand(request: Request) -> Inquiry:
     """
     caller = identify(request)
     inbound, record, snapshot = request.inbound, request.record, request.snapshot
-    client = snapshot.formats.client(inbound.format)
+    client = request.client
     try:
         heavy = request.services.heavy
         body = (

@@ -15,7 +15,7 @@ from omniroute.errors import RequestError
 from omniroute.ledger.record import RequestRecord
 from omniroute.request.inbound import Inbound
 from omniroute.request.services import Services
-from omniroute.translation.values import Facts, Failure, Usage
+from omniroute.translation.values import ClientFormat, Facts, Failure, Usage
 
 _log = logging.getLogger("omniroute.request")
 
@@ -34,6 +34,7 @@ class Request:
         "_loop",
         "_started_s",
         "body",
+        "client",
         "deadline",
         "facts",
         "full",
@@ -65,6 +66,8 @@ class Request:
         self.services = services
         self.snapshot = snapshot
         self.inbound = inbound
+        self.client: ClientFormat = snapshot.formats.client(inbound.format, inbound.kind)
+        """How it asks, for what it asks for."""
         self.started: datetime = clock.now()
         self.deadline = self._loop.time() + snapshot.config.server.request_timeout_s
         """On the loop's clock, for all attempts together."""

@@ -28,6 +28,8 @@ class RouteFacts(Struct, frozen=True, kw_only=True):
     needs: frozenset[str] = frozenset()
     """Capabilities that the answer depends on: tools, vision, json_schema, reasoning."""
     kind: ModelKind = "chat"
+    formats: frozenset[str] | None = None
+    """Those in which models of that kind can be asked; None for any."""
     session: str | None = None
     key: str | None = None
     """Id of the API key; sessions of different keys never mix."""
@@ -228,15 +230,19 @@ class _Planner:
         facts, now_s = self._facts, self._now_s
         if candidate.unavailable is not None:
             return self._leave_out(candidate, candidate.unavailable)
+        format = candidate.provider.format
+        if facts.formats is not None and format not in facts.formats:
+            return self._leave_out(candidate, f"the format {format} has no {facts.kind}s")
         if chosen:
-            # The window is looked at last: only an estimate speaks against it, see `plan`.
+            # The window is looked at last: only an estimate speaks against it, see `plan`. It is a
+            # conversation's; each input of an embedding model has one for itself.
             window, capabilities = candidate.window, candidate.capabilities
             if candidate.kind is not None and candidate.kind != facts.kind:
                 return self._leave_out(candidate, f"is no {facts.kind} model")
             if capabilities is not None and not facts.needs <= capabilities:
                 lacking = ", ".join(sorted(facts.needs - capabilities))
                 return self._leave_out(candidate, f"lacks {lacking}")
-            if window is not None and facts.input_tokens > window:
+            if window is not None and facts.kind == "chat" and facts.input_tokens > window:
                 return self._leave_out(candidate, TOO_SMALL)
         connection = self._connections.get(candidate.connection_key)
         if connection is not None and connection.blocked_until_s > now_s:

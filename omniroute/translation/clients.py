@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final, cast, get_args
 
+from omniroute.config.model import ModelKind
 from omniroute.translation.table import Table
 from omniroute.translation.template import Problem
 from omniroute.translation.values import Act, Endpoint, KeyPlaces
@@ -59,8 +60,8 @@ def endpoints_of(table: Table) -> tuple[tuple[Endpoint, ...], list[Problem]]:
 def _endpoint(table: Table, key: str, row: Any) -> Endpoint | str:
     """An endpoint, or what is wrong with it."""
     members: dict[str, Any] = cast(dict[str, Any], row) if isinstance(row, dict) else {"act": row}
-    if members.keys() - {"act", "stream", "framing", "unless"}:
-        return "a row is an act, or a map of act, stream, framing and unless"
+    if members.keys() - {"act", "kind", "stream", "framing", "unless"}:
+        return "a row is an act, or a map of act, kind, stream, framing and unless"
     act = members.get("act")
     if act not in METHODS:
         return f"the act is one of {', '.join(get_args(Act))}"
@@ -76,6 +77,10 @@ def _endpoint(table: Table, key: str, row: Any) -> Endpoint | str:
     missing = next((name for name in _ANSWERS.get(act, ()) if name not in answers), None)
     if missing is not None:
         return f"{act} needs client.answers.{missing}"
+    kind = members.get("kind")
+    wrong = _kind_problem(table, act, kind)
+    if wrong is not None:
+        return wrong
     stream, framing, unless = (members.get(name) for name in ("stream", "framing", "unless"))
     if not isinstance(stream, bool | None) or (framing is not None and framing not in FRAMINGS):
         return f"stream is true or false, framing one of {', '.join(FRAMINGS)}"
@@ -86,11 +91,24 @@ def _endpoint(table: Table, key: str, row: Any) -> Endpoint | str:
         method=method,
         path=path,
         act=act,
+        kind=kind,
         stream=stream,
         framing=framing,
         unless=next(iter(unless.items())) if unless else None,
         told_by=table.section("client", "told_by"),
     )
+
+
+def _kind_problem(table: Table, act: Act, kind: Any) -> str | None:
+    if kind is None:
+        return None
+    if kind not in get_args(ModelKind):
+        return f"the kind is one of {', '.join(get_args(ModelKind))}"
+    if act not in ("infer", "models"):
+        return f"{act} has no kind"
+    if act == "infer" and kind != "chat" and table.section(kind) is None:
+        return f"what is asked of a model of the kind {kind} stands in the section {kind}"
+    return None
 
 
 def client_problems(table: Table) -> list[Problem]:

@@ -7,7 +7,7 @@ import orjson
 from omniroute.errors import TranslationError, UpstreamCutError
 from omniroute.translation.format import Format
 from omniroute.translation.naming import path_with
-from omniroute.translation.pair import render, run, run_object
+from omniroute.translation.pair import fixed_headers, render, run, run_object
 from omniroute.translation.values import Outbound
 
 
@@ -15,10 +15,8 @@ class TableCounter:
     """See `omniroute.translation.values.Counter`."""
 
     def __init__(self, format: Format) -> None:
-        table = format.table
-        self._path: str = table.sections["count"]["path"]
-        headers = {"content-type": "application/json", **table.mapping("headers")}
-        self._headers = tuple((name, str(value)) for name, value in headers.items())
+        self._path: str = format.table.sections["count"]["path"]
+        self._headers = fixed_headers(format)
         self._encode = format.functions["count.encode"]
         self._decode = format.functions["count.decode"]
 

@@ -41,7 +41,9 @@ _SCHEMAS: Final[Mapping[str, Mapping[str, Any]]] = {
     "any": {},
 }
 """The same in JSON Schema."""
-_ONE: Final = r"'[^'\[\]|]+'|\w+|\[[^\[\]]+\]\+?"
+_LIST: Final = r"\[[^\[\]]+\]\+?"
+_ONE: Final = rf"'[^'\[\]|]+'|\w+|{_LIST}|\[(?:[^\[\]]|{_LIST})+\]\+?"
+"""Lists may hold lists, but not deeper ones."""
 _KIND: Final = re.compile(rf"\s*(?:{_ONE})\s*(?:\|\s*(?:{_ONE})\s*)*(!?)\s*", re.ASCII)
 _ONES: Final = re.compile(_ONE, re.ASCII)
 _STEP: Final = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
@@ -229,13 +231,12 @@ def _parse(text: object) -> Kind:
     shapes = [name for name in names if name not in _PLAIN]
     if len(lists) > 1 or len(shapes) > 1:
         raise ValueError("a field is a list in one way, an object in one way")
+    items = lists[0].removesuffix("+")[1:-1] if lists else ""
     return Kind(
         plain=tuple(name for name in names if name in _PLAIN),
         words=tuple(one[1:-1] for one in ones if one[0] == "'"),
         shape=shapes[0] if shapes else None,
-        items=msgspec.structs.replace(_parse(lists[0].strip("[]+")), needed=True)
-        if lists
-        else None,
+        items=msgspec.structs.replace(_parse(items), needed=True) if items else None,
         filled=bool(lists) and lists[0][-1] == "+",
         needed=found[1] == "!",
     )

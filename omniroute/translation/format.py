@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, Literal, cast
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from omniroute.config.diagnostics import Diagnostic
 from omniroute.errors import TranslationError
@@ -64,6 +64,20 @@ class Extra(Struct, frozen=True, kw_only=True):
     fields: tuple[str, ...]
 
 
+class Embeddings(Struct, frozen=True, kw_only=True):
+    """How a format asks for vectors; its converters stand among the format's functions."""
+
+    paths: Mapping[str, str]
+    """By the member of a body that is there: the first that is, tells."""
+    batch: str | None
+    """The member that lists the inputs, where they may be sent in several requests."""
+    most: int | None
+    """Inputs that one request may have; None for no bound."""
+    fields: KnownFields | None
+    known_fields: frozenset[str] | None
+    setters: Mapping[str, Converter]
+
+
 class Format(Struct, frozen=True, kw_only=True):
     """Immutable; shared by all requests of a snapshot."""
 
@@ -90,6 +104,8 @@ class Format(Struct, frozen=True, kw_only=True):
     """Frames carry their data's type as the event's name."""
     marker: bytes | None
     """Data of the frame that ends a stream."""
+    embedding: Embeddings | None
+    """None for a format that has none."""
     ends_with_stop: bool
     """A stream that closes after a stop reason is complete, whatever else is missing."""
 
@@ -133,6 +149,8 @@ class _Build:
         self.endpoints: tuple[Endpoint, ...] = ()
         self.fields, problems = known_fields(table.mapping("fields"))
         self.problems += problems
+        self.embedded, problems = known_fields(table.mapping("embedding", "fields"))
+        self.problems += [_under("embedding", problem) for problem in problems]
 
     def add(self, path: Path, template: Any, name: str | None = None) -> str:
         name = name or ".".join(str(step) for step in path)
@@ -151,9 +169,9 @@ class _Build:
                 self.add((section, direction), template)
         self.add(("response", "decode"), self._answer_facts(), "response.read")
         self.add(("request", "decode"), self._said(), "request.said")
-        for section in ("embedding", "count"):
-            for direction in ("encode", "decode") if table.section(section) is not None else ():
-                self.add((section, direction), table.section(section, direction) or {})
+        for direction in ("encode", "decode") if table.section("count") is not None else ():
+            self.add(("count", direction), table.section("count", direction) or {})
+        self._write_embedding()
         self.add(("facts",), table.section("facts") or {})
         self.add(("stream", "start"), table.section("stream", "start") or {})
         template = table.section("stream", "decode")
@@ -186,7 +204,7 @@ class _Build:
         """The part of the request's decoder that reads the conversation."""
         return self._part(("request", "decode"), ("system", "messages"))
 
-    def _part(self, path: tuple[str, str], names: tuple[str, ...]) -> dict[str, Any]:
+    def _part(self, path: tuple[str, ...], names: tuple[str, ...]) -> dict[str, Any]:
         template: Any = self.table.section(*path)
         wrap: list[dict[str, Any]] = []
         while isinstance(template, dict) and "$let" in template:
@@ -213,6 +231,30 @@ class _Build:
                 self.table.mapping("mappings").get(name)
             )
         return any(self._is_watched(value) for value in members.values())
+
+    def _write_embedding(self) -> None:
+        if self.table.section("embedding") is None:
+            return
+        if not self.table.mapping("embedding", "paths"):
+            message = "embedding needs paths, by the member of a body that tells which"
+            self.problems.append(Problem(path=("embedding",), message=message))
+        most = self.table.section("embedding", "batch", "most")
+        if most is not None and (type(most) is not int or most < 1):
+            message = "most is a number of inputs"
+            self.problems.append(Problem(path=("embedding", "batch", "most"), message=message))
+        for section in ("request", "response"):
+            for direction in ("decode", "encode"):
+                path = ("embedding", section, direction)
+                if (template := self.table.section(*path)) is not None:
+                    self.add(path, template)
+                    continue
+                message = f"embedding.{section} needs {direction}"
+                self.problems.append(Problem(path=path[:2], message=message))
+        answer = ("embedding", "response", "decode")
+        self.add(answer, self._part(answer, ("usage",)), "embedding.response.read")
+        self.add(("embedding", "facts"), self.table.section("embedding", "facts") or {})
+        for field, template in self.table.mapping("embedding", "set").items():
+            self.add(("embedding", "set", field), template)
 
     def _write_unsupported(self, field: str, rule: Any) -> None:
         path: Path = ("unsupported", field)
@@ -328,7 +370,26 @@ class _Build:
             forgets=frozenset(table.sections.get("forgets") or ()),
             named=table.sections["framing"] == "sse-named",
             marker=marker.encode() if isinstance(marker, str) else None,
+            embedding=self._embeddings(functions),
             ends_with_stop=bool(terminal.get("stop")),
+        )
+
+    def _embeddings(self, functions: Mapping[str, Converter]) -> Embeddings | None:
+        section = self.table.mapping("embedding")
+        if not section:
+            return None
+        reads = self.compiler.root_reads("embedding.request.decode")
+        known = reads | set(section.get("known") or ())
+        return Embeddings(
+            paths=self.table.mapping("embedding", "paths"),
+            batch=self.table.section("embedding", "batch", "member"),
+            most=self.table.section("embedding", "batch", "most"),
+            fields=self.embedded,
+            known_fields=None if "@" in reads else frozenset(known),
+            setters={
+                field: functions[f"embedding.set.{field}"]
+                for field in self.table.mapping("embedding", "set")
+            },
         )
 
     def _answer_vars(self, functions: Mapping[str, Converter]) -> frozenset[str]:
@@ -343,3 +404,8 @@ class _Build:
             frame=functions.get("passthrough.extra.frame"),
             fields=tuple(extra.get("fields") or ()),
         )
+
+
+def _under(section: str, problem: Problem) -> Problem:
+    """The same problem, of a part of the table that stands inside a section."""
+    return structs.replace(problem, path=(section, *problem.path))

@@ -10,6 +10,8 @@ import base64
 import binascii
 import hashlib
 import re
+import sys
+from array import array
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -251,6 +253,33 @@ def numbered(items: Any) -> Any:
     return [{**item, "index": place} for place, item in enumerate(items) if is_object(item)]
 
 
+def floats(vector: Any) -> Any:
+    """A vector's numbers; base64 holds them as little-endian 32-bit floats."""
+    if type(vector) is not str:
+        return vector
+    try:
+        values = _little_endian(array("f", base64.b64decode(vector, validate=True)))
+    except ValueError as error:
+        raise TranslationError("this is no vector in base64") from error
+    return values.tolist()
+
+
+def base64_floats(vector: Any) -> Any:
+    """The reverse of `floats`."""
+    if not is_array(vector):
+        return vector
+    try:
+        return base64.b64encode(_little_endian(array("f", vector))).decode()
+    except (TypeError, OverflowError) as error:
+        raise TranslationError("a vector holds something that is no number") from error
+
+
+def _little_endian(values: array[float]) -> array[float]:
+    if sys.byteorder == "big":
+        values.byteswap()
+    return values
+
+
 def index_by(items: Any, key: Any) -> dict[str, Any]:
     """An object from each item's text at `key` to the item; the first one wins."""
     found: dict[str, Any] = {}
@@ -489,6 +518,7 @@ FUNCTIONS: Final[Mapping[str, Function]] = {
     "allows_more": allows_more,
     "as_list": as_list,
     "at_most": at_most,
+    "base64_floats": base64_floats,
     "base64_source": base64_source,
     "before": before,
     "call_key": call_key,
@@ -499,6 +529,7 @@ FUNCTIONS: Final[Mapping[str, Function]] = {
     "concat": concat,
     "find": find,
     "fit_name": fit_name,
+    "floats": floats,
     "from_items": from_items,
     "get": get,
     "index_by": index_by,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import orjson
@@ -82,14 +82,19 @@ class Way(Struct, frozen=True, kw_only=True):
     query: tuple[tuple[str, str], ...]
 
 
+def fixed_headers(upstream: Format) -> tuple[tuple[str, str], ...]:
+    """What every request of a format carries."""
+    headers = {"content-type": "application/json", **upstream.table.mapping("headers")}
+    return tuple((name, str(value)) for name, value in headers.items())
+
+
 def _way(upstream: Format, *, stream: bool) -> Way:
     table = upstream.table
     paths = table.mapping("paths")
-    headers = {"content-type": "application/json", **table.mapping("headers")}
     query = table.mapping("query", "stream" if stream else "chat")
     return Way(
         path=paths.get("stream", paths["chat"]) if stream else paths["chat"],
-        headers=tuple((name, str(value)) for name, value in headers.items()),
+        headers=fixed_headers(upstream),
         query=tuple((name, str(value)) for name, value in query.items()),
     )
 
@@ -103,6 +108,7 @@ class FormatPair:
         self.passthrough = client.table is upstream.table
         forwards: list[str] = client.table.section("forwards") or []
         self.forwards = tuple(forwards) if self.passthrough else ()
+        self._setters = upstream.setters
         self._ways = {stream: _way(upstream, stream=stream) for stream in (False, True)}
 
     def request(self, body: dict[str, Any], raw: bytes, target: Destination) -> Outbound:
@@ -122,7 +128,14 @@ class FormatPair:
             dropped=tuple(ctx["dropped"]),
         )
 
-    def reply(self, body: bytes, request: dict[str, Any], target: Destination) -> Reply:
+    def reply(
+        self,
+        body: bytes,
+        request: dict[str, Any],
+        target: Destination,
+        *,
+        earlier: Sequence[bytes] = (),
+    ) -> Reply:
         ctx = context(target, request)
         try:
             answer = orjson.loads(body)
@@ -217,39 +230,49 @@ class FormatPair:
 
     def _is_failure(self, answer: Any, request: dict[str, Any], target: Destination) -> bool:
         """The words of an error where an answer should be, under a status that tells of none."""
-        functions = self._upstream.functions
-        try:
-            said = run_object(functions["errors.decode"], answer, {"dropped": {}})
-        except TranslationError:
+        if not self._tells_of_failure(answer):
             return False
-        if not any(type(said.get(name)) is str for name in ("message", "code", "type")):
-            return False
+        decode = self._upstream.functions["response.decode"]
         try:
-            decoded = run_object(functions["response.decode"], answer, context(target, request))
+            decoded = run_object(decode, answer, context(target, request))
         except TranslationError:
             return True  # an answer that says why it broke off
         used = hub.usage_object(hub.usage_of(decoded.get("usage")))
         return not (decoded.get("blocks") or any(used.values()))
 
+    def _tells_of_failure(self, answer: dict[str, Any]) -> bool:
+        """There are words of an error in it, whatever else there is."""
+        try:
+            said = run_object(self._upstream.functions["errors.decode"], answer, {"dropped": {}})
+        except TranslationError:
+            return False
+        return any(type(said.get(name)) is str for name in ("message", "code", "type"))
+
     def _passed(self, body: dict[str, Any], raw: bytes, target: Destination, ctx: Context) -> bytes:
         """The client's own body with what the target changes put in its places."""
         upstream = self._upstream
-        changes = {hub.hub_field(name): value for name, value in target.set_fields.items()}
-        changes["model"] = target.model
         asked_stream = target.asked_stream
         if asked_stream is None:
             facts = run_object(upstream.functions["facts"], body, ctx)
             asked_stream = facts.get("stream") is True
-        if asked_stream is not target.stream:
-            changes["stream"] = target.stream
-        changed = dict(body)
-        for field in sorted(changes, key=_turn):
-            self._set(changed, field, changes[field], ctx)
+        more = {} if asked_stream is target.stream else {"stream": target.stream}
+        changed = self._with_changes(body, target, ctx, more)
         if target.stream and "passthrough.ask" in upstream.functions:
             changed.update(run_object(upstream.functions["passthrough.ask"], changed, ctx))
         if "passthrough.unsealed" in upstream.functions:
             changed = self._unsealed(changed, raw, ctx)
         return raw if changed == body and raw else render(changed)
+
+    def _with_changes(
+        self, body: dict[str, Any], target: Destination, ctx: Context, more: Mapping[str, Any] = {}
+    ) -> dict[str, Any]:
+        """A copy with the target's model, what policies set, and `more`."""
+        changes = {hub.hub_field(name): value for name, value in target.set_fields.items()}
+        changes |= {"model": target.model, **more}
+        changed = dict(body)
+        for field in sorted(changes, key=_turn):
+            self._set(changed, field, changes[field], ctx)
+        return changed
 
     def _unsealed(self, body: dict[str, Any], raw: bytes, ctx: Context) -> dict[str, Any]:
         """Without the thoughts of other providers, whose signatures this one would refuse."""
@@ -262,7 +285,7 @@ class FormatPair:
     def _set(self, body: dict[str, Any], field: str, value: Any, ctx: Context) -> None:
         """Write a hub field where this format keeps it; the longest row that matches says where."""
         name, rest = field, list[str]()
-        while name not in self._upstream.setters:
+        while name not in self._setters:
             name, _, last = name.rpartition(".")
             if not name:
                 if value is not None:
@@ -272,7 +295,7 @@ class FormatPair:
         for step in reversed(rest):
             value = {step: value}
         node = {"value": value, "body": body}
-        _overlay(body, run_object(self._upstream.setters[name], node, ctx))
+        _overlay(body, run_object(self._setters[name], node, ctx))
 
     def _add_hub(self, ctx: Context, target: Destination) -> None:
         if self._upstream.answers_need_hub or self._client.answers_need_hub:
@@ -285,10 +308,7 @@ class FormatPair:
         body: dict[str, Any] = ctx["request"]
         decoded = hub.need_object(run(client.functions["request.decode"], body, ctx), "the body")
         decoded["model"] = ctx["model"]
-        if client.known_fields is not None:
-            for name, value in body.items():
-                if name not in client.known_fields and value is not None:
-                    drop(ctx, name)
+        drop_unknown(client.known_fields, body, ctx)
         if not decoded.get("messages"):
             raise TranslationError("the request holds no messages")
         for name, value in target.set_fields.items():
@@ -323,6 +343,15 @@ class FormatPair:
             remember=hub.remember(response, upstream.name, client.forgets),
             estimate=said_in_blocks(response["blocks"]) if usage.output is None else None,
         )
+
+
+def drop_unknown(known: frozenset[str] | None, body: dict[str, Any], ctx: Context) -> None:
+    """Note the members that no row reads; of None nothing is known."""
+    if known is None:
+        return
+    for name, value in body.items():
+        if name not in known and value is not None:
+            drop(ctx, name)
 
 
 def _turn(field: str) -> int:

@@ -6,19 +6,19 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from math import inf
 from types import NoneType
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import orjson
 
 from omniroute.config.diagnostics import Diagnostic, sort_diagnostics
-from omniroute.config.model import RequestLimits
+from omniroute.config.model import ModelKind, RequestLimits
 from omniroute.errors import TableError, TranslationError
 from omniroute.expr.functions import type_name
 from omniroute.translation.bounds import bounds_of, check_bounds
 from omniroute.translation.clients import key_places
 from omniroute.translation.continuing import continuing_of
 from omniroute.translation.counting import TableCounter
-from omniroute.translation.embedding import TableEmbedder
+from omniroute.translation.embedding import EmbeddingPair, TableEmbedder, rules_of
 from omniroute.translation.format import Format, compile_table
 from omniroute.translation.pair import FormatPair, run, run_object
 from omniroute.translation.question import question
@@ -46,6 +46,8 @@ _FACT_TYPES: Mapping[str, tuple[str, frozenset[type]]] = {
     "stream": ("boolean", frozenset({bool, NoneType})),
     "max_output_tokens": ("number", frozenset({int, float, NoneType})),
 }
+
+KINDS: Final[tuple[ModelKind, ...]] = get_args(ModelKind)
 
 _UNKNOWN_MODEL: Final = 'the model "{model}" does not exist'
 
@@ -103,11 +105,20 @@ class FormatSet:
 
     def __init__(self, formats: Mapping[str, Format]) -> None:
         self._formats = formats
-        self._clients = {name: ClientSide(format) for name, format in formats.items()}
-        self._pairs = {
-            (client, upstream): FormatPair(formats[client], formats[upstream])
-            for client in formats
-            for upstream in formats
+        embedding = {name: one for name, one in formats.items() if one.embedding is not None}
+        spoken: Mapping[str, Mapping[str, Format]] = {"chat": formats, "embedding": embedding}
+        self.speaking: Mapping[ModelKind, frozenset[str]] = {
+            kind: frozenset(spoken.get(kind, ())) for kind in KINDS
+        }
+        self._clients: dict[tuple[str, str], ClientSide] = {
+            **{(name, "chat"): ClientSide(one) for name, one in formats.items()},
+            **{(name, "embedding"): VectorClient(one) for name, one in embedding.items()},
+        }
+        self._pairs: dict[tuple[str, str, str], FormatPair] = {
+            (client.name, upstream.name, kind): make(client, upstream)
+            for kind, make in (("chat", FormatPair), ("embedding", EmbeddingPair))
+            for client in spoken[kind].values()
+            for upstream in spoken[kind].values()
         }
         self.endpoints = tuple(one for format in formats.values() for one in format.endpoints)
         self._envelopes = Envelopes(_prefixes(formats))
@@ -128,15 +139,15 @@ class FormatSet:
     def about(self) -> tuple[About, ...]:
         return tuple(_about(format) for format in self._formats.values())
 
-    def client(self, name: str) -> ClientFormat:
-        return self._clients[name]
+    def client(self, name: str, kind: ModelKind = "chat") -> ClientFormat:
+        return self._clients[name, kind]
 
-    def pair(self, client: str, upstream: str) -> Pair:
-        return self._pairs[client, upstream]
+    def pair(self, client: str, upstream: str, kind: ModelKind = "chat") -> Pair:
+        return self._pairs[client, upstream, kind]
 
     def embedder(self, upstream: str) -> Embedder | None:
         format = self._formats[upstream]
-        return TableEmbedder(format) if format.table.mapping("embedding") else None
+        return None if format.embedding is None else TableEmbedder(format)
 
     def counter(self, upstream: str) -> Counter | None:
         format = self._formats[upstream]
@@ -270,3 +281,27 @@ class ClientSide:
         """The client's own name for a fact: the first field that its expression reads."""
         expression = self._format.table.section("facts", name)
         return expression.split(" ", 1)[0] if isinstance(expression, str) else name
+
+
+class VectorClient(ClientSide):
+    """A format's clients where they ask for vectors: nothing goes on from an answer."""
+
+    def __init__(self, format: Format) -> None:
+        super().__init__(format)
+        fields = rules_of(format).fields
+        self.check = _takes_all if fields is None else fields.check
+        self.continuing = None
+        self.loads_without = None
+
+    def facts(self, body: dict[str, Any]) -> Facts:
+        found = run_object(self._format.functions["embedding.facts"], body, {"dropped": {}})
+        model, session = found.get("model"), found.get("session")
+        return Facts(
+            model=model if type(model) is str else None,
+            stream=False,
+            session=session if type(session) is str and session else None,
+            max_output_tokens=0,
+        )
+
+    def question(self, body: dict[str, Any]) -> None:
+        return None

@@ -41,7 +41,13 @@ INNER: Final[Mapping[str, frozenset[str]]] = {
         {"order", "start", "open", "delta", "close", "finish", "error", "ping"}
     ),
     "passthrough": frozenset({"ask", "extra", "unsealed"}),
-    "embedding": frozenset({"path", "encode", "decode"}),
+    "embedding": frozenset(
+        {"paths", "batch", "fields", "facts", "known", "set", "request", "response"}
+    ),
+    "embedding.batch": frozenset({"member", "most"}),
+    "embedding.facts": frozenset({"model", "session"}),
+    "embedding.request": frozenset({"decode", "encode"}),
+    "embedding.response": frozenset({"decode", "encode"}),
     "count": frozenset({"path", "encode", "decode"}),
     "client": frozenset(
         {
@@ -65,17 +71,18 @@ _NEEDED_INNER: Final[Mapping[str, tuple[str, ...]]] = {
     "auth": ("header", "template"),
     "passthrough.extra": ("unless",),
     "continuing": ("field", "note", "input", "items", "output", "keep", "whole"),
-    "embedding": ("path",),
+    "embedding.batch": ("member",),
     "count": ("path",),
 }
 _LISTS: Final = (
     *(("known",), ("forwards",), ("forgets",), ("passthrough", "extra", "fields")),
-    *(("client", "vary"), ("client", "errors_at")),
+    *(("client", "vary"), ("client", "errors_at"), ("embedding", "known")),
     *(("client", "bounds", name) for name in ("messages", "tools", "names")),
 )
 _MAPS: Final = (
     *(("maps",), ("mappings",), ("fields",), ("set",), ("unsupported",)),
     *(("client", "serves"), ("client", "progress", "members")),
+    *(("embedding", "paths"), ("embedding", "fields"), ("embedding", "set")),
 )
 TEXT_MAPS: Final = ("headers", "query")
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, Protocol
 
 from msgspec import Struct
 
-from omniroute.config.model import RequestLimits
+from omniroute.config.model import ModelKind, RequestLimits
 from omniroute.errors import Kind
 
 DEFAULT_FORMAT: Final = "openai-chat"
@@ -78,6 +78,8 @@ class Destination(Struct, frozen=True, kw_only=True):
     """Whether the body itself asks for a stream, where its facts have been read already."""
     recalled: Mapping[str, Any] = {}
     """Kept from earlier answers by tool-call id: what this format has no place for."""
+    max_inputs: int | None = None
+    """Inputs that the model takes in one request for vectors; None for what the format bears."""
     now_s: int = 0
     """Unix time of the request, for formats whose answers carry one that the provider left out."""
     seed: str = ""
@@ -95,6 +97,8 @@ class Outbound(Struct, frozen=True, kw_only=True):
     query: tuple[tuple[str, str], ...] = ()
     dropped: tuple[str, ...] = ()
     """Fields of the client's request that the provider's format cannot express."""
+    earlier: tuple[bytes, ...] = ()
+    """Bodies to be sent before, where one request of the provider does not hold all of it."""
 
 
 class Reply(Struct, frozen=True, kw_only=True):
@@ -199,8 +203,18 @@ class Pair(Protocol):
         """
         ...
 
-    def reply(self, body: bytes, request: dict[str, Any], target: Destination) -> Reply:
-        """The provider's answer to the client's. Raises UpstreamCutError when unreadable."""
+    def reply(
+        self,
+        body: bytes,
+        request: dict[str, Any],
+        target: Destination,
+        *,
+        earlier: Sequence[bytes] = (),
+    ) -> Reply:
+        """The provider's answer to the client's. Raises UpstreamCutError when unreadable.
+
+        `earlier` are the answers to what was sent before, in order.
+        """
         ...
 
     def stream(
@@ -257,6 +271,8 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     path: str
     """`{provider}` and `{id}` stand for one segment, `{model}` for the rest up to a `:word`."""
     act: Act
+    kind: ModelKind | None = None
+    """Of the models that are asked, or listed; None for chat, and for lists of all kinds."""
     stream: bool | None = None
     """Where the path, not the body, says whether to stream."""
     framing: str | None = None
@@ -382,6 +398,8 @@ class Formats(Protocol):
     """Of all formats: a client may present its key as any SDK does."""
     vary: tuple[str, ...]
     """Headers, in lower case, that change what an answer means."""
+    speaking: Mapping[ModelKind, frozenset[str]]
+    """By kind of model, the formats whose tables say how it is asked."""
 
     def names(self) -> tuple[str, ...]: ...
 
@@ -391,10 +409,13 @@ class Formats(Protocol):
 
     def about(self) -> tuple[About, ...]: ...
 
-    def client(self, name: str) -> ClientFormat: ...
+    def client(self, name: str, kind: ModelKind = "chat") -> ClientFormat: ...
 
-    def pair(self, client: str, upstream: str) -> Pair:
-        """Cached; compiling happens when the tables are loaded, not here."""
+    def pair(self, client: str, upstream: str, kind: ModelKind = "chat") -> Pair:
+        """Cached; compiling happens when the tables are loaded, not here.
+
+        Raises KeyError for a kind that one of them does not speak of.
+        """
         ...
 
     def embedder(self, upstream: str) -> Embedder | None:

@@ -2,7 +2,7 @@
 
 It repeats the last user message, so that a gateway can be tried, shown and tested without network
 or keys. Answers depend on the request alone, but for `created`. Token counts are estimates of four
-characters each. It has one model, `echo`.
+characters each. It has two models: `echo` chats, `echo-embedding` makes vectors.
 """
 
 from __future__ import annotations
@@ -20,24 +20,31 @@ from omniroute.base.bigjson import read_json
 from omniroute.base.heavy import BIG_BYTES
 from omniroute.upstream.client import Bounds, UpstreamRequest
 from omniroute.upstream.echo_answer import EchoAnswer, EchoRefusal, answer_chat
+from omniroute.upstream.echo_vectors import answer_vectors
 
 MODEL: Final = "echo"
+VECTOR_MODEL: Final = "echo-embedding"
 _JSON: Final[Mapping[str, str]] = {"content-type": "application/json"}
 _SSE: Final[Mapping[str, str]] = {"content-type": "text/event-stream", "cache-control": "no-cache"}
 
 
 class EchoTransport:
-    """Answers `…/chat/completions` and `…/models` below any URL with the scheme `echo:`."""
+    """Answers `…/chat/completions`, `…/embeddings` and `…/models` below any `echo:` URL."""
 
     async def open(self, request: UpstreamRequest, bounds: Bounds) -> EchoExchange:
         path = urlsplit(request.url).path.rstrip("/")
         try:
             if path.endswith("/models") and request.method == "GET":
-                return _whole(200, {"object": "list", "data": [_model_entry()]})
+                return _whole(
+                    200,
+                    {"object": "list", "data": [_model_entry(MODEL), _model_entry(VECTOR_MODEL)]},
+                )
             if path.endswith("/chat/completions") and request.method == "POST":
                 if len(request.body) < BIG_BYTES:
                     return _chat(request.body)
                 return await asyncio.to_thread(_chat, request.body)
+            if path.endswith("/embeddings") and request.method == "POST":
+                return await asyncio.to_thread(_vectors, request.body)
         except EchoRefusal as refusal:
             return _whole(refusal.status, _error(refusal))
         return _whole(404, _error(EchoRefusal(404, f"echo has no {request.method} {path}")))
@@ -62,15 +69,7 @@ class EchoExchange:
 
 
 def _chat(body: bytes) -> EchoExchange:
-    try:
-        parsed: Any = read_json(body)
-    except orjson.JSONDecodeError as error:
-        raise EchoRefusal(400, f"the body is not JSON: {error}") from None
-    if not isinstance(parsed, dict):
-        raise EchoRefusal(400, "the body must be a JSON object")
-    request = cast(dict[str, Any], parsed)
-    if request.get("model") != MODEL:
-        raise EchoRefusal(404, "echo has one model: echo", "model")
+    request = _read(body, MODEL)
     answer = answer_chat(request)
     shared: dict[str, Any] = {
         "id": f"chatcmpl-{sha256(body).hexdigest()[:24]}",
@@ -83,6 +82,24 @@ def _chat(body: bytes) -> EchoExchange:
     with_usage = isinstance(options, dict) and cast(dict[str, Any], options).get("include_usage")
     events = _events(shared, answer, with_usage=with_usage is True)
     return EchoExchange(200, _SSE, events)
+
+
+def _vectors(body: bytes) -> EchoExchange:
+    return _whole(200, answer_vectors(_read(body, VECTOR_MODEL)))
+
+
+def _read(body: bytes, model: str) -> dict[str, Any]:
+    """The request. Raises EchoRefusal for what is none, or is for another model."""
+    try:
+        parsed: Any = read_json(body)
+    except orjson.JSONDecodeError as error:
+        raise EchoRefusal(400, f"the body is not JSON: {error}") from None
+    if not isinstance(parsed, dict):
+        raise EchoRefusal(400, "the body must be a JSON object")
+    request = cast(dict[str, Any], parsed)
+    if request.get("model") != model:
+        raise EchoRefusal(404, f"what echo has for this is {model}", "model")
+    return request
 
 
 def _completion(shared: dict[str, Any], answer: EchoAnswer) -> dict[str, Any]:
@@ -143,8 +160,8 @@ def _usage(answer: EchoAnswer) -> dict[str, Any]:
     }
 
 
-def _model_entry() -> dict[str, Any]:
-    return {"id": MODEL, "object": "model", "created": 0, "owned_by": "omniroute"}
+def _model_entry(model: str) -> dict[str, Any]:
+    return {"id": model, "object": "model", "created": 0, "owned_by": "omniroute"}
 
 
 def _error(refusal: EchoRefusal) -> dict[str, Any]:

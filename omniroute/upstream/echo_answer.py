@@ -53,7 +53,7 @@ def answer_chat(request: dict[str, Any]) -> EchoAnswer:
         texts.append(_text_of(known.get("content")))
         if known.get("role") == "user":
             said = texts[-1]
-    prompt_tokens = sum(map(_tokens, texts))
+    prompt_tokens = sum(map(text_tokens, texts))
     forced = _forced_tool(request)
     if forced is not None:
         name, schema = forced
@@ -62,17 +62,18 @@ def answer_chat(request: dict[str, Any]) -> EchoAnswer:
             text="",
             finish="tool_calls",
             prompt_tokens=prompt_tokens,
-            completion_tokens=_tokens(name) + _tokens(arguments),
+            completion_tokens=text_tokens(name) + text_tokens(arguments),
             tool=name,
             arguments=arguments,
         )
     text, finish = _shortened(_formatted(said, request.get("response_format")), request)
     return EchoAnswer(
-        text=text, finish=finish, prompt_tokens=prompt_tokens, completion_tokens=_tokens(text)
+        text=text, finish=finish, prompt_tokens=prompt_tokens, completion_tokens=text_tokens(text)
     )
 
 
-def _tokens(text: str) -> int:
+def text_tokens(text: str) -> int:
+    """The count that `echo` reports for a text."""
     return -(-len(text) // _CHARS_PER_TOKEN)
 
 

@@ -18,7 +18,10 @@ def test_the_echo_preset_needs_no_key_and_costs_nothing() -> None:
     echo = load_presets()["echo"]
     assert (echo.format, echo.base_url, echo.api_key_env) == ("openai-chat", "echo:", None)
     free = Price(input_nanousd=0, output_nanousd=0, cached_input_nanousd=0, cache_write_nanousd=0)
-    assert echo.models == {"echo": Model(id="echo", price=free)}
+    assert echo.models == {
+        "echo": Model(id="echo", price=free),
+        "echo-embedding": Model(id="echo-embedding", kind="embedding", price=free),
+    }
 
 
 @pytest.mark.parametrize("preset", load_presets().values(), ids=lambda p: p.id)

@@ -117,6 +117,16 @@ CASES: Final[dict[str, Case]] = {
             "outputTokenLimit": 50,
         },
     ),
+    "gemini model of vectors": (
+        "gemini",
+        "model",
+        {**BARE, "kind": "embedding"},
+        {
+            "name": "models/lab/m",
+            "displayName": "lab/m",
+            "supportedGenerationMethods": ["embedContent", "batchEmbedContents"],
+        },
+    ),
     "gemini models": ("gemini", "models", {"models": []}, {"models": []}),
     "gemini count": ("gemini", "count", {"tokens": 0}, {"totalTokens": 0}),
     "ollama model": (
@@ -158,6 +168,20 @@ CASES: Final[dict[str, Case]] = {
             "details": {**_DETAILS, "parent_model": ""},
             "model_info": {"general.architecture": "lab"},
             "capabilities": ["completion"],
+            "modified_at": "2026-01-01T00:00:00+00:00",
+        },
+    ),
+    "ollama details of a model of vectors": (
+        "ollama",
+        "details",
+        {**BARE, "kind": "embedding"},
+        {
+            "modelfile": "",
+            "parameters": "",
+            "template": "",
+            "details": {**_DETAILS, "parent_model": ""},
+            "model_info": {"general.architecture": "lab"},
+            "capabilities": ["embedding"],
             "modified_at": "2026-01-01T00:00:00+00:00",
         },
     ),

@@ -21,7 +21,9 @@ from omniroute.translation.table import Table, read_table
 from omniroute.translation.template import Path, TemplateCompiler
 from omniroute.translation.values import Formats
 
-_PARTIAL: Final = frozenset({"response.read", "request.said", "stream.watch"})
+_PARTIAL: Final = frozenset(
+    {"response.read", "request.said", "stream.watch", "embedding.response.read"}
+)
 """Functions that are made of some rows of others."""
 
 

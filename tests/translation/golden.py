@@ -10,6 +10,7 @@ import msgspec
 import orjson
 import yaml
 
+from omniroute.config.model import ModelKind
 from omniroute.errors import TranslationError, UpstreamCutError, UpstreamReportedError
 from omniroute.translation.values import Destination, Pair, Stream
 from omniroute.wire.framing import FRAMINGS
@@ -55,7 +56,7 @@ def save(path: Path, expect: dict[str, Any]) -> None:
 
 def outcome(case: dict[str, Any]) -> dict[str, Any]:
     """Everything that a case's given parts lead to."""
-    pair = formats().pair(case["client"], case["upstream"])
+    pair = formats().pair(case["client"], case["upstream"], kind_of(case))
     given: dict[str, Any] = case["given"]
     body: dict[str, Any] = given.get("request") or {}
     facts: dict[str, Any] = dict(case.get("target") or {})
@@ -74,18 +75,26 @@ def outcome(case: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def kind_of(case: dict[str, Any]) -> ModelKind:
+    """Of the model that a case is about."""
+    return case.get("kind", "chat")
+
+
 def _request(pair: Pair, body: dict[str, Any], where: Destination) -> dict[str, Any]:
     try:
         sent = pair.request(body, orjson.dumps(body), where)
     except TranslationError as error:
         return {"refused": error.message, "param": error.param}
-    return {"body": orjson.loads(sent.body), "dropped": list(sent.dropped)}
+    parts = [orjson.loads(body) for body in (*sent.earlier, sent.body)]
+    bodies: dict[str, Any] = {"bodies": parts} if sent.earlier else {"body": parts[0]}
+    return {**bodies, "dropped": list(sent.dropped)}
 
 
 def _reply(pair: Pair, answer: Any, body: dict[str, Any], where: Destination) -> dict[str, Any]:
-    raw = orjson.dumps(answer)
+    parts = cast(list[Any], answer) if isinstance(answer, list) else [answer]
+    *earlier, raw = map(orjson.dumps, parts)
     try:
-        reply = pair.reply(raw, body, where)
+        reply = pair.reply(raw, body, where, earlier=earlier)
     except UpstreamReportedError:
         return {"failure": _plain(pair.failure(200, {}, raw))}
     except UpstreamCutError as error:

@@ -86,7 +86,11 @@ def test_whose_errors_a_path_has(path: str, headers: dict[str, str], expected: s
         ("    count: {tokens: tokens}\n", "", "count needs client.answers.count"),
         ("chat: infer", "chat: {act: infer, framing: x}", "framing one of sse"),
         ("chat: infer", "chat: {act: infer, unless: {a: b}}", "takes framing back"),
-        ("chat: infer", "chat: {act: infer, x: 1}", "a map of act, stream, framing and unless"),
+        (
+            "chat: infer",
+            "chat: {act: infer, x: 1}",
+            "a map of act, kind, stream, framing and unless",
+        ),
         ("header: small-key", "header: Small Key", "a header's name in lower case"),
         ("errors_at: [/", "errors_at: [", "lists paths, or beginnings of paths"),
         ("  answers:", "  loads_without: x\n  answers:", "needs client.answers.loaded"),

@@ -180,6 +180,38 @@ async def test_bad_requests_get_the_formats_error(
 
 async def test_models_are_listed_and_other_paths_are_not_found() -> None:
     status, raw = await call({}, path="/v1/models", method="GET")
-    assert (status, [model["id"] for model in orjson.loads(raw)["data"]]) == (200, ["echo"])
-    assert (await call({}, path="/v1/embeddings"))[0] == 404
+    ids = [model["id"] for model in orjson.loads(raw)["data"]]
+    assert (status, ids) == (200, ["echo", "echo-embedding"])
+    assert (await call({}, path="/v1/images/generations"))[0] == 404
     await EchoTransport().close()
+
+
+@pytest.mark.parametrize(
+    ("members", "param"),
+    [
+        pytest.param({}, "input", id="none"),
+        pytest.param({"input": []}, "input", id="empty"),
+        pytest.param({"input": ["a", 5]}, "input", id="mixed"),
+        pytest.param({"input": [[""]]}, "input", id="no-tokens"),
+        pytest.param({"input": "a", "dimensions": 0}, "dimensions", id="no-size"),
+        pytest.param({"input": "a", "model": "echo"}, "model", id="chat-model"),
+    ],
+)
+async def test_bad_requests_for_vectors(members: dict[str, Any], param: str) -> None:
+    status, raw = await call({"model": "echo-embedding", **members}, path="/v1/embeddings")
+    assert status in (400, 404)
+    assert orjson.loads(raw)["error"]["param"] == param
+
+
+async def test_texts_with_the_same_words_are_near_each_other() -> None:
+    texts = ["the red house", "the red barn", "quantum field theory"]
+    ask = {"model": "echo-embedding", "input": [*texts, ""]}
+    status, raw = await call(ask, path="/v1/embeddings")
+    assert status == 200
+    house, barn, field, empty = (one["embedding"] for one in orjson.loads(raw)["data"])
+
+    def near(one: list[float], other: list[float]) -> float:
+        return sum(a * b for a, b in zip(one, other, strict=True))
+
+    assert near(house, barn) > 0.4 > abs(near(house, field))
+    assert [round(near(one, one), 5) for one in (house, barn, field, empty)] == [1, 1, 1, 1]

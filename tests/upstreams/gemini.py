@@ -22,6 +22,7 @@ from tests.upstreams.scenario import (
 )
 from tests.upstreams.seen import Item, Seen, canonical, check_media, fields, members, merge, refuse
 from tests.upstreams.typed import BadBodyError, Checker
+from tests.upstreams.vectors import check_keys, tokens_of, vector
 
 
 class _Config(TypedDict, total=False):
@@ -104,6 +105,38 @@ _STATUS: Final = {
 }
 
 
+def _embed(model: str, action: str, body: dict[str, Any]) -> dict[str, Any]:
+    """https://ai.google.dev/api/embeddings; the count is told with a batch alone."""
+    if action == "embedContent":
+        return {"embedding": {"values": vector(*_embedded(model, body, named=False))}}
+    check_keys(body, "requests")
+    requests = members(body.get("requests"))
+    if not 1 <= len(requests) <= 100:
+        raise refuse("BatchEmbedContentsRequest.requests: at most 100 requests can be in one batch")
+    inputs = [_embedded(model, one, named=True) for one in requests]
+    return {
+        "embeddings": [{"values": vector(text, size)} for text, size in inputs],
+        "usageMetadata": {"promptTokenCount": tokens_of([text for text, _ in inputs])},
+    }
+
+
+def _embedded(model: str, body: dict[str, Any], *, named: bool) -> tuple[str, int | None]:
+    """The text and the size that is asked for."""
+    body = _camel(body)
+    check_keys(body, "model", "content", "taskType", "title", "outputDimensionality")
+    if body.get("model") != f"models/{model}" and (named or "model" in body):
+        raise refuse("the model in the request does not match the one in the URL", param="model")
+    if body.get("taskType") not in (None, "RETRIEVAL_QUERY", "RETRIEVAL_DOCUMENT"):
+        raise refuse("Invalid value at 'task_type'", param="taskType")
+    check_keys(body["content"], "parts", "role")
+    for part in body["content"]["parts"]:
+        check_keys(part, "text")
+    text = "\n".join(part["text"] for part in body["content"]["parts"])
+    if not text:
+        raise refuse("content is empty", param="content")
+    return text, body.get("outputDimensionality")
+
+
 class Gemini:
     """Dialect `gemini`. Calls of the `thinking-*` models are signed, and must come back so."""
 
@@ -128,6 +161,8 @@ class Gemini:
         if match[2] == "countTokens":
             _check_typed(_COUNT_PARAMS, request.raw)
             return {"totalTokens": 14}
+        if match[2] in ("embedContent", "batchEmbedContents"):
+            return _embed(match[1], match[2], request.body)
         if match[2] not in ("generateContent", "streamGenerateContent"):
             raise refuse(f"{match[2]} is not supported for this model")
         return None

@@ -29,6 +29,7 @@ from tests.upstreams.seen import (
     refuse,
 )
 from tests.upstreams.typed import BadBodyError, Checker
+from tests.upstreams.vectors import check_keys, tokens_of, vector
 
 
 class _CalledFunction(TypedDict, total=False):
@@ -79,6 +80,23 @@ _PARAMS: Final = Checker(_Request)
 _CREATED: Final = "2026-11-24T10:00:00.000000Z"
 
 
+def _embed(body: dict[str, Any]) -> dict[str, Any]:
+    """https://docs.ollama.com/api/embed"""
+    known = ("model", "input", "truncate", "dimensions", "options", "keep_alive")
+    check_keys(body, *known)
+    given = body.get("input")
+    inputs = [given] if isinstance(given, str) else members(given)
+    if not all(isinstance(one, str) for one in inputs):
+        raise refuse("invalid input type")
+    return {
+        "model": body["model"],
+        "embeddings": [vector(one, body.get("dimensions")) for one in inputs],
+        "total_duration": 14143917,
+        "load_duration": 1019500,
+        "prompt_eval_count": tokens_of(inputs),
+    }
+
+
 class Ollama:
     """Dialect `ollama`: streams unless told not to, knows no ids and asks for no key."""
 
@@ -97,6 +115,11 @@ class Ollama:
                 return {"models": [{"name": "text", "model": "text", "size": 1, "digest": "0"}]}
             case ("POST", "/api/chat"):
                 return None
+            case ("POST", "/api/embed"):
+                return _embed(request.body)
+            case ("POST", "/api/embeddings"):
+                check_keys(request.body, "model", "prompt", "options", "keep_alive")
+                return {"embedding": vector(request.body["prompt"])}
             case _:
                 failure = Failure(status=404, kind="not_found", message="404 page not found")
                 raise RefusedError(failure)

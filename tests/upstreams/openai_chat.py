@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import orjson
 from openai.types.chat.completion_create_params import CompletionCreateParams
+from openai.types.embedding_create_params import EmbeddingCreateParams
 
 from tests.upstreams.dialect import Frame, Ids, Received, split_text
 from tests.upstreams.scenario import (
@@ -31,8 +32,10 @@ from tests.upstreams.seen import (
     refuse,
 )
 from tests.upstreams.typed import BadBodyError, Checker
+from tests.upstreams.vectors import coded, openai_inputs, tokens_of, vector
 
 _PARAMS: Final = Checker(CompletionCreateParams)
+_EMBED_PARAMS: Final = Checker(EmbeddingCreateParams)
 _NAME: Final = re.compile(r"^[a-zA-Z0-9_-]{1,64}$")
 _DATA_URL: Final = re.compile(r"^data:(image/[a-z]+|application/pdf);base64,(.*)$", re.DOTALL)
 _CREATED: Final = 1_764_000_000
@@ -59,6 +62,31 @@ _FINISH: Final = {
 }
 
 
+def _check_typed(params: Checker, raw: bytes) -> None:
+    try:
+        params.check(raw)
+    except BadBodyError as error:
+        raise refuse(f"Invalid '{error.param}': {error.message}", param=error.param) from None
+
+
+def _embed(request: Received) -> dict[str, Any]:
+    body = request.body
+    _check_typed(_EMBED_PARAMS, request.raw)
+    inputs = openai_inputs(body["input"])
+    vectors = [vector(one, body.get("dimensions")) for one in inputs]
+    as_text = body.get("encoding_format") == "base64"
+    used = tokens_of(inputs)
+    return {
+        "object": "list",
+        "data": [
+            {"object": "embedding", "index": at, "embedding": coded(one) if as_text else one}
+            for at, one in enumerate(vectors)
+        ],
+        "model": body["model"],
+        "usage": {"prompt_tokens": used, "total_tokens": used},
+    }
+
+
 class OpenaiChat:
     """Dialect `openai-chat`. Like the real one it gives no reasoning away but its token count."""
 
@@ -75,15 +103,15 @@ class OpenaiChat:
         if (request.method, request.path) == ("GET", "/v1/models"):
             model = {"id": "text", "object": "model", "created": _CREATED, "owned_by": "tests"}
             return {"object": "list", "data": [model]}
+        if request.path == "/v1/embeddings":
+            check_path(request, "/v1/embeddings")
+            return _embed(request)
         check_path(request, "/v1/chat/completions")
         return None
 
     def read(self, request: Received) -> Seen:
         body = request.body
-        try:
-            _PARAMS.check(request.raw)
-        except BadBodyError as error:
-            raise refuse(f"Invalid '{error.param}': {error.message}", param=error.param) from None
+        _check_typed(_PARAMS, request.raw)
         _check_options(body)
         system, turns = _read_messages(body["messages"])
         tools = [tool["function"] for tool in members(body.get("tools")) if "function" in tool]

@@ -51,6 +51,7 @@ def inbound_of(
         request_id=asked.request_id,
         path=asked.path,
         format=endpoint.format,
+        kind=endpoint.kind or "chat",
         body=body,
         headers=asked.headers,
         key=presented_key(asked, snapshot),

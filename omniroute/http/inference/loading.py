@@ -26,7 +26,7 @@ def loaded(runtime: Runtime, asked: Asked, endpoint: Endpoint) -> HTTPResponse |
     Raises RequestError when the caller is refused or may not use the model.
     """
     snapshot = runtime.snapshot
-    client = snapshot.formats.client(endpoint.format)
+    client = snapshot.formats.client(endpoint.format, endpoint.kind or "chat")
     if client.loads_without is None or len(asked.body) > MAX_BODY_BYTES:
         return None
     try:

@@ -21,9 +21,13 @@ from omniroute.worker.runtime import Runtime
 async def listing(
     runtime: Runtime, asked: Asked, endpoint: Endpoint, places: Mapping[str, str]
 ) -> HTTPResponse:
-    """Every model that the caller may ask for."""
+    """Every model that the caller may ask for; of one kind, where the path is of that kind."""
     client = runtime.snapshot.formats.client(endpoint.format)
-    rows = [client.answer("model", _node(row, runtime)) for row in _visible(runtime, asked)]
+    rows = [
+        client.answer("model", _node(row, runtime))
+        for row in _visible(runtime, asked)
+        if endpoint.kind in (None, row.kind)
+    ]
     return whole(200, {}, orjson.dumps(client.answer("models", {"models": rows})))
 
 
