@@ -195,6 +195,8 @@ class ClientSide:
         self.name = format.name
         self.continuing: Continuing | None = continuing_of(format)
         self._format = format
+        self._fields = format.fields
+        self._named = format.name
         self.check = _takes_all if format.fields is None else format.fields.check
         table = format.table
         self.loads_without: str | None = table.section("client", "loads_without")
@@ -223,8 +225,8 @@ class ClientSide:
         check_bounds(self._bounds, body, limits, size_bytes=size_bytes)
 
     def schemas(self) -> Mapping[str, Mapping[str, Any]]:
-        fields = self._format.fields
-        return {} if fields is None else fields.schemas(lambda shape: f"{self.name}.{shape}")
+        fields = self._fields
+        return {} if fields is None else fields.schemas(lambda shape: f"{self._named}.{shape}")
 
     def check_counted(self, body: dict[str, Any]) -> None:
         decode = self._format.functions["request.decode"]
@@ -288,7 +290,8 @@ class VectorClient(ClientSide):
 
     def __init__(self, format: Format) -> None:
         super().__init__(format)
-        fields = rules_of(format).fields
+        self._fields = fields = rules_of(format).fields
+        self._named = f"{format.name}.embedding"
         self.check = _takes_all if fields is None else fields.check
         self.continuing = None
         self.loads_without = None

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from omniroute.config.model import ModelKind
 from omniroute.errors import TableError, TranslationError
 from omniroute.translation.registry import load_formats
-from tests.translation.golden import cases, load
+from tests.translation.golden import cases, kind_of, load
 from tests.translation.tables import formats
 from tests.translation.test_table import SMALL
 
@@ -34,21 +35,21 @@ ANY = st.recursive(
 
 
 @cache
-def described(format: str) -> Draft202012Validator:
+def described(format: str, kind: ModelKind) -> Draft202012Validator:
     """The JSON Schema that the format's requests are described by."""
-    schemas = formats().client(format).schemas()
+    schemas = formats().client(format, kind).schemas()
     body = {"$ref": f"#/components/schemas/{next(iter(schemas))}"}
     return Draft202012Validator({**body, "components": {"schemas": schemas}})
 
 
-def refusal(format: str, body: dict[str, Any]) -> TranslationError | None:
+def refusal(format: str, body: dict[str, Any], kind: ModelKind = "chat") -> TranslationError | None:
     """What a check says of a body; the schema has to say no to the same ones."""
     error: TranslationError | None = None
     try:
-        formats().client(format).check(body)
+        formats().client(format, kind).check(body)
     except TranslationError as refused:
         error = refused
-    assert described(format).is_valid(body) is (error is None)  # pyright: ignore[reportUnknownMemberType]
+    assert described(format, kind).is_valid(body) is (error is None)  # pyright: ignore[reportUnknownMemberType]
     return error
 
 
@@ -144,8 +145,8 @@ def test_every_request_of_the_golden_cases_passes() -> None:
         case = load(path)
         given = cast("dict[str, Any]", case["given"] or {})
         body: dict[str, Any] = given.get("request") or {}
-        if body.keys() & {"messages", "contents", "input", "prompt"}:
-            error = refusal(case["client"], body)
+        if body.keys() & {"messages", "contents", "content", "requests", "input", "prompt"}:
+            error = refusal(case["client"], body, kind_of(case))
             if error is not None:
                 refused[path.stem] = error.message
     assert set(refused) == wrong

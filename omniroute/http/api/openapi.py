@@ -82,11 +82,12 @@ def document(table: Sequence[Route], formats: Formats) -> OpenApi:
     types = list(dict.fromkeys(kind for route in table for kind in _types(route.contract)))
     references, schemas = msgspec.json.schema_components(types, ref_template=_SCHEMAS)
     by_type: dict[Any, Mapping[str, Any]] = dict(zip(types, references, strict=True))
-    for name in formats.names():
-        own = formats.client(name).schemas()
-        schemas |= own
-        if own:
-            by_type[name] = {"$ref": _SCHEMAS.format(name=next(iter(own)))}
+    for kind, names in formats.speaking.items():
+        for name in sorted(names):
+            own = formats.client(name, kind).schemas()
+            schemas |= own
+            if own:
+                by_type[name, kind] = {"$ref": _SCHEMAS.format(name=next(iter(own)))}
     paths: dict[str, dict[str, Any]] = {}
     for route in table:
         operations = paths.setdefault(_PARAMETER.sub(r"{\1}", route.path), {})
@@ -156,7 +157,7 @@ def _of_a_client_format(route: Route, by_type: Schemas) -> dict[str, Any]:
         }
     }
     if route.method in _BODIES:
-        known = [by_type[name] for name in route.formats if name in by_type]
+        known = [by_type[spoken] for spoken in route.formats if spoken in by_type]
         schema = {"anyOf": known} if len(known) > 1 else next(iter(known), _OBJECT)
         found["requestBody"] = {"required": True, "content": {_JSON: {"schema": schema}}}
     return found

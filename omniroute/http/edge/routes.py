@@ -9,6 +9,8 @@ from typing import Any
 from msgspec import Struct
 from sanic import HTTPResponse
 
+from omniroute.config.model import ModelKind
+
 Handle = Callable[..., Coroutine[Any, Any, HTTPResponse | None]]
 """(runtime, asked, **path parameters) → answer; None when it was streamed."""
 
@@ -55,5 +57,5 @@ class Route(Struct, frozen=True, kw_only=True):
     """One line for the OpenAPI document."""
     contract: Contract | None = None
     """None where the bodies are those of a client's format."""
-    formats: tuple[str, ...] = ()
-    """Whose requests it takes, where there is no contract."""
+    formats: tuple[tuple[str, ModelKind], ...] = ()
+    """Whose requests it takes, and for models of which kind, where there is no contract."""

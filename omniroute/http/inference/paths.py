@@ -72,7 +72,9 @@ def _route(method: str, path: str, actions: Actions) -> Route:
         surface=Surface.PUBLIC if acts.keys() == {"about"} else Surface.INFERENCE,
         handle=_by_model(actions) if path.endswith("<path:path>") else _plainly(actions[""]),
         summary="; ".join(_SUMMARIES[act].format(names) for act in acts),
-        formats=tuple({one.format: None for one in endpoints if one.act in _REQUESTS}),
+        formats=tuple(
+            {(one.format, one.kind or "chat"): None for one in endpoints if one.act in _REQUESTS}
+        ),
     )
 
 
