@@ -103,16 +103,20 @@ def merge_neighbours(items: list[Any], field: str) -> list[Any]:
         last = merged[-1]
         for key, value in item.items():
             if is_array(value):
-                last.setdefault(key, []).extend(value)
+                if last.get(key) is None:
+                    last[key] = []
+                last[key].extend(value)
     return merged
 
 
 def _alike(left: Any, right: Any, field: str) -> bool:
     if not is_object(left) or not is_object(right) or left.get(field) != right.get(field):
         return False
-    keys = {*left, *right}
-    return all(
-        left.get(key) == right.get(key)
-        for key in keys
-        if not is_array(left.get(key)) and not is_array(right.get(key))
-    )
+    return all(_joins(left.get(key), right.get(key)) for key in {*left, *right})
+
+
+def _joins(left: Any, right: Any) -> bool:
+    """Whether two members are lists, of which null is an empty one, or else the same."""
+    if is_array(left):
+        return right is None or is_array(right)
+    return left is None if is_array(right) else left == right
