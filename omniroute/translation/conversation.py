@@ -7,7 +7,7 @@ called. All are pure; they take and give hub messages and blocks.
 from __future__ import annotations
 
 import re
-from collections import Counter, OrderedDict, deque
+from collections import OrderedDict, deque
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -126,33 +126,43 @@ def first_id(identity: str) -> str:
     return identity if match is None else match[1]
 
 
-def pair_results(messages: Any) -> Any:
+def pair_results(messages: list[Any]) -> tuple[list[Any], bool]:
     """Hub messages in which the turn after calls answers each of them once, in their order.
 
-    Results have the `name` of what was called. A missing result becomes an error that says so. A
-    result that answers no call stays as what it says.
+    Providers refuse histories in which a call has no result, or two. Results get the `name` of what
+    was called. A missing result becomes an error that says so; of several for one call the last one
+    is kept, and the second value is true. A result that answers no call stays as what it says, and
+    what the system says between a call and its result comes behind them.
     """
-    if not is_array(messages):
-        return messages
     paired: list[Any] = []
     calls: list[Any] = []
+    between: list[Any] = []
+    repeated = False
     for message in messages:
-        blocks = _blocks(message)
-        if calls and _role(message) != "user":
-            paired.append({"role": "user", "blocks": _answers(calls, [])})
+        role, blocks = _role(message), _blocks(message)
+        if calls and role == "system":
+            between.append(message)
+            continue
         results = [block for block in blocks if _type(block) == "tool_result"]
-        if _role(message) == "user" and (calls or results):
+        if calls and role != "user":
+            paired.append({"role": "user", "blocks": _answers(calls, [])})
+        elif calls or results:
             rest = [block for block in blocks if _type(block) != "tool_result"]
-            blocks = _answers(calls, results) + _words(calls, results) + rest
-        paired.append({**message, "blocks": blocks} if is_object(message) else message)
+            known = {str(call.get("id")) for call in calls}
+            answered = [one for one in results if str(one.get("tool_use_id")) in known]
+            repeated |= len({str(one.get("tool_use_id")) for one in answered}) < len(answered)
+            blocks = _answers(calls, answered) + _words(results, known) + rest
+            message = {**message, "blocks": blocks}  # noqa: PLW2901 - the same one, mended
+        paired += [*between, message] if role != "user" else [message, *between]
+        between = []
         calls = [block for block in blocks if _type(block) == "tool_use"]
     if calls:
         paired.append({"role": "user", "blocks": _answers(calls, [])})
-    return paired
+    return paired + between, repeated
 
 
 def _answers(calls: list[Any], results: list[Any]) -> list[Any]:
-    by_id = {str(result.get("tool_use_id")): result for result in reversed(results)}
+    by_id = {str(result.get("tool_use_id")): result for result in results}
     answers: list[Any] = []
     for call in calls:
         result = by_id.get(str(call.get("id"))) or {
@@ -165,15 +175,11 @@ def _answers(calls: list[Any], results: list[Any]) -> list[Any]:
     return answers
 
 
-def _words(calls: list[Any], results: list[Any]) -> list[Any]:
-    """What results without a call say; of several for one call, all but the first."""
-    unanswered = Counter(str(call.get("id")) for call in calls)
+def _words(results: list[Any], known: set[str]) -> list[Any]:
+    """What results without a call say."""
     words: list[Any] = []
     for result in results:
-        identity = str(result.get("tool_use_id"))
-        if unanswered[identity] > 0:
-            unanswered[identity] -= 1
-        elif is_array(result.get("content")):
+        if str(result.get("tool_use_id")) not in known and is_array(result.get("content")):
             words += result["content"]
     return words
 

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import orjson
 
+from omniroute.base.bigjson import read_json
 from omniroute.base.chosen import cached_if_short, digest_of, shortened
 from omniroute.errors import TranslationError
 from omniroute.expr.functions import BUILTINS, Function, equals, type_name
@@ -29,7 +30,6 @@ from omniroute.translation.conversation import (
     join_blocks,
     link_calls,
     own_name,
-    pair_results,
 )
 from omniroute.translation.schemas import (
     allows_more,
@@ -118,7 +118,7 @@ def parse_json(text: Any) -> Any:
     if not text or text.isspace():
         return {}
     try:
-        return orjson.loads(text)
+        return read_json(text.encode())
     except orjson.JSONDecodeError:
         return None
 
@@ -139,6 +139,37 @@ def to_json(value: Any) -> Any:
         return None if value is None else orjson.dumps(value).decode()
     except TypeError as error:
         raise TranslationError("a value is nested too deeply for JSON text") from error
+
+
+def error_words(*said: Any) -> Any:
+    """What an error says, in whatever shape it comes: text, lists, objects, JSON in a text."""
+    words = [found for value in said if (found := _words(value))]
+    return ": ".join(dict.fromkeys(words)) or None
+
+
+_WORDS: Final = ("message", "msg", "detail", "error", "error_message", "reason", "title")
+
+
+def _words(value: Any) -> str:
+    if type(value) is str:
+        inner = parse_json(value) if value[:1] in ("{", "[") else None
+        return (_words(inner) if inner else "") or value
+    if is_array(value):
+        return "; ".join(filter(None, map(_words, value)))
+    if not is_object(value):
+        return ""
+    found = next((words for name in _WORDS if (words := _words(value.get(name)))), "")
+    place = error_place(value)
+    return f"{place}: {found}" if found and place else found
+
+
+def error_place(value: Any) -> Any:
+    """The field that a validation error of FastAPI names, of several the first one's; else null."""
+    first = value[0] if is_array(value) and value else value
+    place = first.get("loc") if is_object(first) else None
+    if not is_array(place):
+        return None
+    return ".".join(str(step) for step in place if type(step) in (str, int) and step != "body")
 
 
 def as_list(value: Any) -> Any:
@@ -528,6 +559,8 @@ FUNCTIONS: Final[Mapping[str, Function]] = {
     "collapse": collapse,
     "concat": concat,
     "find": find,
+    "error_place": error_place,
+    "error_words": error_words,
     "fit_name": fit_name,
     "floats": floats,
     "from_items": from_items,
@@ -545,7 +578,6 @@ FUNCTIONS: Final[Mapping[str, Function]] = {
     "numbered": numbered,
     "omit": omit,
     "own_name": own_name,
-    "pair_results": pair_results,
     "parse_json": parse_json,
     "parse_object": parse_object,
     "parts": parts,

@@ -8,6 +8,7 @@ from typing import Any, Final
 import orjson
 from msgspec import Struct
 
+from omniroute.base.bigjson import read_json
 from omniroute.errors import (
     ExpressionError,
     TranslationError,
@@ -15,12 +16,13 @@ from omniroute.errors import (
     UpstreamReportedError,
 )
 from omniroute.translation import hub
+from omniroute.translation.conversation import pair_results
 from omniroute.translation.failures import classify, parse_retry_after
 from omniroute.translation.format import Format
 from omniroute.translation.functions import SEAL_MARK
 from omniroute.translation.naming import path_with
 from omniroute.translation.passthrough import PassedStream
-from omniroute.translation.runtime import Context, drop, hub_of
+from omniroute.translation.runtime import Context, drop, hub_of, new_id
 from omniroute.translation.said import said_in_blocks
 from omniroute.translation.shape import is_object
 from omniroute.translation.stream import TranslatedStream
@@ -138,7 +140,7 @@ class FormatPair:
     ) -> Reply:
         ctx = context(target, request)
         try:
-            answer = orjson.loads(body)
+            answer = read_json(body)
         except orjson.JSONDecodeError as error:
             raise UpstreamCutError("the upstream's answer is not JSON") from error
         if not is_object(answer):
@@ -180,7 +182,7 @@ class FormatPair:
     def replay(self, body: bytes, request: dict[str, Any], target: Destination) -> bytes:
         ctx = self._retold(request, target)
         try:
-            answer = orjson.loads(body)
+            answer = read_json(body)
         except orjson.JSONDecodeError as error:
             raise TranslationError("the kept answer is not JSON") from error
         response = run_object(self._client.functions["response.decode"], answer, ctx)
@@ -214,7 +216,7 @@ class FormatPair:
         upstream = self._upstream
         said: Any = None
         try:
-            node = orjson.loads(body)
+            node = read_json(body)
             said = run(upstream.functions["errors.decode"], node, {"dropped": {}})
         except (orjson.JSONDecodeError, TranslationError):
             pass
@@ -316,6 +318,9 @@ class FormatPair:
         hub.bound_output(decoded, target.max_output_tokens)
         if ctx["recalled"]:
             hub.recall(decoded, ctx["recalled"], self._upstream.name)
+        decoded["messages"], repeated = pair_results(decoded["messages"])
+        if repeated:
+            drop(ctx, "tool_result")
         self._upstream.check(decoded, ctx)
         return decoded
 
@@ -326,7 +331,7 @@ class FormatPair:
         if not is_object(decoded) or not (decoded.get("blocks") or decoded.get("stop")):
             raise UpstreamCutError("the upstream's answer holds no message")
         response = decoded
-        response.setdefault("blocks", [])
+        response["blocks"] = _with_ids(response.get("blocks") or [], ctx)
         response["stop"] = hub.settle_stop(response.get("stop"), response["blocks"]) or "end_turn"
         response.setdefault("model", ctx["model"])
         usage = hub.usage_of(response.pop("usage", None))
@@ -352,6 +357,20 @@ def drop_unknown(known: frozenset[str] | None, body: dict[str, Any], ctx: Contex
     for name, value in body.items():
         if name not in known and value is not None:
             drop(ctx, name)
+
+
+def _with_ids(blocks: list[Any], ctx: Context) -> list[Any]:
+    """An answer's blocks in which every call can be answered; one without a name is none."""
+    kept: list[Any] = []
+    for block in blocks:
+        if is_object(block) and block.get("type") == "tool_use":
+            if not block.get("name"):
+                drop(ctx, "tool_use")
+                continue
+            if not block.get("id") or type(block["id"]) is not str:
+                block["id"] = new_id(ctx, "call_")
+        kept.append(block)
+    return kept
 
 
 def _turn(field: str) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from omniroute.base.bigjson import read_json
 from omniroute.errors import ExpressionError, TranslationError, UpstreamCutError
 from omniroute.translation import hub
 from omniroute.translation.continuing import is_wanted, whole_of
@@ -93,7 +94,7 @@ class PassedStream:
         rows: list[Any] = []
         for data in self._first:
             try:
-                rows += self._decode(orjson.loads(data), ctx) or ()
+                rows += self._decode(read_json(data), ctx) or ()
             except (TranslationError, ExpressionError, RecursionError):
                 continue
         read = sum(map(len, self._first))
@@ -112,7 +113,7 @@ class PassedStream:
             out.append(self._encoder.encode(data, name))
             return
         try:
-            node = orjson.loads(data)
+            node = read_json(data)
             rows = self._watch(node, self._ctx)
             if name == "error":
                 rows = [{"error": self._error(node, self._ctx)}]

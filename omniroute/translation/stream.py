@@ -25,13 +25,14 @@ from typing import Any, Final
 
 import orjson
 
+from omniroute.base.bigjson import read_json
 from omniroute.catalog.tokens import estimate_tokens
 from omniroute.errors import ExpressionError, TranslationError, UpstreamCutError
 from omniroute.translation import hub
 from omniroute.translation.continuing import is_wanted
 from omniroute.translation.failures import classify
 from omniroute.translation.format import Format, Frames
-from omniroute.translation.functions import parse_object, to_json
+from omniroute.translation.functions import parse_object, plain_text, to_json
 from omniroute.translation.runtime import Context, drop, new_id
 from omniroute.translation.shape import is_object
 from omniroute.translation.values import Failure, Usage
@@ -55,9 +56,12 @@ _NOT_TRANSLATED: Final = "the upstream's stream cannot be translated"
 class Block:
     """One block under way; `view` is what templates and the fold see of it."""
 
-    __slots__ = ("closed", "ended", "index", "json", "kind", "opened", "pieces", "sent", "view")
+    __slots__ = (
+        *("closed", "ended", "index", "json", "key", "kind", "opened", "pieces", "sent", "view"),
+    )
 
-    def __init__(self, kind: str, view: dict[str, Any]) -> None:
+    def __init__(self, key: Any, kind: str, view: dict[str, Any]) -> None:
+        self.key = key
         self.kind = kind
         self.view = view
         self.index = -1
@@ -84,6 +88,10 @@ class Block:
     def joined(self, name: str) -> str:
         return "".join(piece for kind, piece in self.pieces if kind == name)
 
+    def is_nameless(self) -> bool:
+        """A call of which nobody can tell what is called; it is none until its name comes."""
+        return self.kind == "tool_use" and not self.view.get("name")
+
     def is_complete(self) -> bool:
         """A tool call whose arguments are a whole JSON object needs no more pieces."""
         if self.kind != "tool_use" or self.ended:
@@ -92,7 +100,7 @@ class Block:
         if not last.rstrip().endswith("}"):
             return False
         try:
-            orjson.loads(self.joined("json"))
+            read_json(self.joined("json").encode())
         except orjson.JSONDecodeError:
             return False
         return True
@@ -183,7 +191,7 @@ class TranslatedStream:
         for block in self._blocks:
             if not block.closed:
                 block.settle()
-        blocks = [block.view for block in self._blocks]
+        blocks = [block.view for block in self._blocks if not block.is_nameless()]
         response = {**self._response, "blocks": blocks}
         stop = hub.settle_stop(self.stop, blocks)
         if stop is not None:
@@ -217,7 +225,7 @@ class TranslatedStream:
             self._finish(out)
             return
         try:
-            node = orjson.loads(data)
+            node = read_json(data)
         except orjson.JSONDecodeError:
             self.malformed += 1
             return
@@ -241,6 +249,8 @@ class TranslatedStream:
     def _row(self, row: dict[str, Any], out: list[bytes]) -> None:
         if self._finished or self.failure is not None:
             return
+        if row.get("block") is None and row.get("kind") == "tool_use":
+            row["block"] = self._call_without_place(row)
         if not self.started:
             self.started = begins(row)
         if row.get("block") is not None:
@@ -291,8 +301,8 @@ class TranslatedStream:
         block = self._block_of(row)
         pieces = block.pieces
         for name in ("text", "json", "signature"):
-            value = row.get(name)
-            if value and type(value) is str:
+            value = _as_text(row.get(name), name)
+            if value:
                 # Arguments of what a table takes for text are that text.
                 as_text = name == "json" and block.kind == "text"
                 pieces.append(("text" if as_text else name, value))
@@ -302,11 +312,19 @@ class TranslatedStream:
             pieces.append(("json", to_json(row["input"])))
         if self._writers.parallel or block is self._current:
             if not block.opened:
-                self._open(block, out)
+                if not block.is_nameless():
+                    self._open(block, out)
             else:
                 self._flush(block, out)
         else:
             self._advance(out)
+
+    def _call_without_place(self, row: dict[str, Any]) -> Any:
+        """The key of the call that such a piece goes on with: the last, until it is whole."""
+        last = next((block for block in reversed(self._blocks) if block.kind == "tool_use"), None)
+        if last is not None and not (row.get("name") and (last.ended or last.is_complete())):
+            return last.key
+        return f"call {len(self._blocks)}"
 
     def _add_missing(self, row: dict[str, Any]) -> bool:
         """Make a piece of what a whole text has more than the pieces so far.
@@ -351,7 +369,7 @@ class TranslatedStream:
             view["name"] = name if type(name) is str else ""
         elif identity is not None:
             view["id"] = identity
-        block = Block(kind, view)
+        block = Block(key, kind, view)
         self._by_key[key] = block
         self._blocks.append(block)
         if not self._writers.parallel:
@@ -374,6 +392,8 @@ class TranslatedStream:
                 self._close(current, out)
                 self._current = None
             if not self._waiting:
+                return
+            if self._waiting[0].is_nameless():
                 return
             self._current = self._waiting.pop(0)
             self._open(self._current, out)
@@ -436,6 +456,7 @@ class TranslatedStream:
     def _finish(self, out: list[bytes]) -> None:
         if not self._response:
             self._begin({}, out)
+        self._leave_nameless()
         for block in self._blocks:
             block.ended = True
         self._advance(out)
@@ -462,6 +483,13 @@ class TranslatedStream:
             whole = self._client.functions["response.encode"](response, self._ctx)
             self.whole = orjson.dumps(whole)
 
+    def _leave_nameless(self) -> None:
+        for block in self._blocks:
+            if block.is_nameless():
+                drop(self._ctx, "tool_use")
+        self._blocks = [block for block in self._blocks if not block.is_nameless()]
+        self._waiting = [block for block in self._waiting if not block.is_nameless()]
+
     def _write(self, frames: Frames, node: dict[str, Any], out: list[bytes]) -> None:
         ctx = self._ctx
         for frame in frames:
@@ -484,9 +512,9 @@ def begins(row: dict[str, Any]) -> bool:
     """The row holds an answer's piece or its end; an announced block that is empty is neither."""
     if row.get("end"):
         return True
-    if row.get("block") is None:
-        return False
     kind = row.get("kind")
+    if row.get("block") is None and kind != "tool_use":
+        return False
     announced = type(kind) is not str or kind in _FILLED_LATER
     return not announced or any(map(row.get, _FILLINGS))
 
@@ -502,6 +530,15 @@ def error_node(failure: Failure, request_id: str) -> dict[str, Any]:
         "retry_after_s": failure.retry_after_s,
         "request_id": request_id,
     }
+
+
+def _as_text(value: Any, name: str) -> str:
+    """A piece as text; some servers send an object or a list where text is due."""
+    if type(value) is str:
+        return value
+    if name == "json" and type(value) is dict:
+        return to_json(value)
+    return plain_text(value) or "" if name == "text" and type(value) is list else ""
 
 
 def _key(value: Any) -> Any:

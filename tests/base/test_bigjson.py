@@ -30,9 +30,8 @@ def test_it_reads_what_a_parser_reads(value: Any, indent: bool) -> None:
     [
         pytest.param(b'{"a": [1,], "b": "%b"}', id="a comma too many"),
         pytest.param(b'{"a": "%b", "b": 01}', id="a number"),
-        pytest.param(b'["%b", "\xff"]', id="no UTF-8"),
         pytest.param(b'["%b"', id="cut"),
-        pytest.param(b'["%b", NaN]', id="no number"),
+        pytest.param(b'["%b", nan]', id="no number"),
     ],
 )
 def test_what_is_no_json_is_told_with_its_place(raw: bytes) -> None:
@@ -42,3 +41,28 @@ def test_what_is_no_json_is_told_with_its_place(raw: bytes) -> None:
     with pytest.raises(orjson.JSONDecodeError) as found:
         read_json(raw)
     assert str(found.value) == str(expected.value)
+
+
+@pytest.mark.parametrize("size", [0, STEP_BYTES])
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        pytest.param(rb'"cut \ud83d"', "cut \ufffd", id="the first half of a pair"),
+        pytest.param(rb'"\ude00 B"', "\ufffd B", id="the second half"),
+        pytest.param(rb'"\ud83d\ude00"', "\U0001f600", id="both"),
+        pytest.param(rb'"\ud83d\ud83d\ude00"', "\ufffd\U0001f600", id="one and a pair"),
+        pytest.param(rb'"\\ud83d \ud83d"', "\\ud83d \ufffd", id="a backslash that is one"),
+        pytest.param(b'"a\xff\xfeb"', "a\ufffd\ufffdb", id="no UTF-8"),
+        pytest.param(
+            rb'["NaN \" -Infinity", NaN, -Infinity]',
+            ['NaN " -Infinity', None, None],
+            id="no numbers",
+        ),
+    ],
+)
+def test_what_others_write_is_read(written: bytes, read: Any, size: int) -> None:
+    assert read_json(b'["' + b"x" * size + b'",' + written + b"]")[1] == read
+
+
+def test_a_byte_order_mark_says_nothing() -> None:
+    assert read_json(b'\xef\xbb\xbf{"a": 1}') == {"a": 1}

@@ -17,7 +17,7 @@ LIMITS: Final = RequestLimits(values=40, depth=5)
 JSON: Final = st.recursive(
     st.text(alphabet=st.sampled_from('ab"\\[]{},\n\u00e9')) | st.integers(0, 9),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(alphabet='"\\[,x'), inner),
-    max_leaves=60,
+    max_leaves=25,
 )
 
 

@@ -76,7 +76,7 @@ def test_results_are_put_in_the_order_of_their_calls_and_missing_ones_are_told()
         [_call("f", "a"), _call("g", "b")], [{"type": "text", "text": "so"}, _result("b", "2")]
     )
     answer = _missing("a", "f")
-    assert pair_results(turns)[1]["blocks"] == [
+    assert pair_results(turns)[0][1]["blocks"] == [
         answer,
         _result("b", "2", "g"),
         {"type": "text", "text": "so"},
@@ -86,14 +86,14 @@ def test_results_are_put_in_the_order_of_their_calls_and_missing_ones_are_told()
 def test_calls_that_nobody_answers_are_answered() -> None:
     answer = _missing("a", "f")
     turns = _turns([_call("f", "a")])
-    assert pair_results(turns) == [*turns, {"role": "user", "blocks": [answer]}]
+    assert pair_results(turns)[0] == [*turns, {"role": "user", "blocks": [answer]}]
     twice = [*turns, *_turns([_call("f", "a")])]
-    assert [message["role"] for message in pair_results(twice)] == ["assistant", "user"] * 2
+    assert [message["role"] for message in pair_results(twice)[0]] == ["assistant", "user"] * 2
 
 
 def test_results_of_no_call_stay_as_words() -> None:
     turns = [{"role": "user", "blocks": [_result("x", "lost"), _result("y", "more")]}]
-    assert pair_results(turns)[0]["blocks"] == [
+    assert pair_results(turns)[0][0]["blocks"] == [
         {"type": "text", "text": "lost"},
         {"type": "text", "text": "more"},
     ]
