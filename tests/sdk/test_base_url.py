@@ -28,6 +28,7 @@ async def test_openai(tmp_path: Path, wrong: str) -> None:
             calls: list[Any] = [
                 client.chat.completions.create(model="echo", messages=TURNS),
                 client.responses.create(model="echo", input="hi"),
+                client.embeddings.create(model="echo", input="hi"),
                 client.models.retrieve("echo"),
             ]
             for call in calls:
