@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import os
 import re
 from pathlib import Path
 
 import pytest
 
 from omniroute.base.log import set_up_logging
+from omniroute.config.model import RequestLog
+from omniroute.worker.requestlog import is_wanted
 from tests.chat import ASK, COMPLETION, answer, lab
 from tests.running import ECHO, running
 from tests.scripted import scripted_upstream
@@ -119,6 +122,21 @@ async def test_whatever_is_answered_is_one_line(
     assert {**first, "duration_ms": 0, "request_id": ""} == {
         "method": "GET", "path": "/api/config", "status": 200, "duration_ms": 0, "request_id": "",
     }  # fmt: skip
+
+
+def test_a_terminal_is_somebody_who_looks_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leader, follower = os.openpty()
+    with (
+        os.fdopen(leader, "rb"),
+        os.fdopen(follower, "w") as terminal,
+        (tmp_path / "log").open("w") as file,
+    ):
+        settings: tuple[RequestLog, ...] = ("off", "on", "terminal")
+        for stderr, wanted in ((terminal, [False, True, True]), (file, [False, True, False])):
+            monkeypatch.setattr("sys.stderr", stderr)
+            assert [is_wanted(setting) for setting in settings] == wanted
 
 
 def test_json_lines_have_the_fields(capsys: pytest.CaptureFixture[str]) -> None:
