@@ -24,6 +24,20 @@ class ModelFacts(Struct, frozen=True, kw_only=True):
     """`tools`, `vision`, `json_schema`, `reasoning`, and what traits.yaml adds."""
 
 
+class VectorFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is known of an embedding model; None where nobody said."""
+
+    dimensions: int | None = None
+    max_inputs: int | None = None
+
+
+class _Vectors(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A provider in vectors.yaml."""
+
+    source: str
+    models: dict[str, VectorFacts]
+
+
 class _File(Struct, frozen=True, kw_only=True):
     """models.json, as scripts/update_catalog.py writes it."""
 
@@ -49,6 +63,18 @@ def facts_for(provider: str, model: str) -> ModelFacts | None:
 def known_models(provider: str) -> Mapping[str, ModelFacts]:
     """All that is known of a provider; empty when the catalog does not know it."""
     return _known().get(provider, {})
+
+
+def vectors_of(provider: str, model: str) -> VectorFacts:
+    """The names are those of `facts_for`."""
+    known = _vectors().get(provider)
+    return (known.models.get(model) if known is not None else None) or VectorFacts()
+
+
+@cache
+def _vectors() -> Mapping[str, _Vectors]:
+    raw = files("omniroute.catalog").joinpath("vectors.yaml").read_bytes()
+    return msgspec.yaml.decode(raw, type=dict[str, _Vectors])
 
 
 @cache

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from omniroute.catalog.models import ModelFacts, facts_for
+from omniroute.catalog.models import ModelFacts, facts_for, vectors_of
 from omniroute.catalog.pricing import PriceCard, has_price, has_prices, price_for, provider_at
 from omniroute.config.model import Model, ModelKind, Price, Provider
 from omniroute.config.preset import Preset
@@ -97,16 +97,17 @@ def _preset(id_: str, entry: _Entry) -> Preset:
         api_key_env=entry.key_env,
         allow_private_network=entry.allow_private_network,
         models={
-            model: _model(model, kind, facts_for(entry.catalog or id_, model), free=entry.free)
+            model: _model(model, kind, entry.catalog or id_, free=entry.free)
             for kind, models in entry.models.items()
             for model in models
         },
     )
 
 
-def _model(id_: str, kind: ModelKind, facts: ModelFacts | None, *, free: bool) -> Model:
+def _model(id_: str, kind: ModelKind, provider: str, *, free: bool) -> Model:
     """The price stays out, but for what costs nothing: it depends on the day (`price_for`)."""
-    facts = facts or ModelFacts()
+    facts = facts_for(provider, id_) or ModelFacts()
+    vectors = vectors_of(provider, id_)
     return Model(
         id=id_,
         kind=kind,
@@ -114,4 +115,6 @@ def _model(id_: str, kind: ModelKind, facts: ModelFacts | None, *, free: bool) -
         max_output_tokens=facts.max_output_tokens,
         capabilities=facts.capabilities,
         price=_FREE if free else None,
+        dimensions=vectors.dimensions,
+        max_inputs=vectors.max_inputs,
     )

@@ -99,6 +99,7 @@ async def ask_of(request: Request, admit: Admit, candidate: Candidate) -> Ask:
             capabilities=candidate.capabilities,
             context_window=candidate.window,
             max_output_tokens=None if declared is None else declared.max_output_tokens,
+            max_inputs=None if declared is None else declared.max_inputs,
             set_fields=fields_for_model(admit.set_fields, candidate.capabilities),
             framing=inbound.stream_framing,
             asked_stream=facts.stream,

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from importlib.resources import files
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import yaml
 
-from omniroute.catalog.presets import card_of, is_priced, load_presets
+from omniroute.catalog.presets import card_of, catalog_name, is_priced, load_presets
 from omniroute.catalog.pricing import cost_nanousd
 from omniroute.config.model import Model, Price, Provider
 from omniroute.config.preset import Preset
+from omniroute.upstream.echo_vectors import DIMENSIONS
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 FORMATS = {"openai-chat", "openai-responses", "anthropic", "gemini", "ollama"}
@@ -20,7 +24,9 @@ def test_the_echo_preset_needs_no_key_and_costs_nothing() -> None:
     free = Price(input_nanousd=0, output_nanousd=0, cached_input_nanousd=0, cache_write_nanousd=0)
     assert echo.models == {
         "echo": Model(id="echo", price=free),
-        "echo-embedding": Model(id="echo-embedding", kind="embedding", price=free),
+        "echo-embedding": Model(
+            id="echo-embedding", kind="embedding", price=free, dimensions=DIMENSIONS
+        ),
     }
 
 
@@ -87,3 +93,21 @@ def test_what_has_a_price(preset: str | None, model: Model | None, *, priced: bo
         id="p", format="openai-chat", base_url="https://x.example/v1", preset=preset
     )
     assert is_priced(provider, model) is priced
+
+
+def test_what_is_known_of_vectors_is_of_models_that_presets_have() -> None:
+    known = {
+        (catalog, model.id)
+        for preset in load_presets().values()
+        for model in preset.models.values()
+        if model.dimensions or model.max_inputs
+        for catalog in [catalog_name(provider_of(preset))]
+    }
+    raw = files("omniroute.catalog").joinpath("vectors.yaml").read_text()
+    told: dict[str, Any] = yaml.safe_load(raw)
+    assert known == {(name, model) for name, entry in told.items() for model in entry["models"]}
+    assert all(entry["source"].startswith("https://") for entry in told.values())
+
+
+def provider_of(preset: Preset) -> Provider:
+    return Provider(id="p", format=preset.format, base_url=preset.base_url, preset=preset.id)

@@ -143,6 +143,26 @@ def mixed_kinds(facts: LintFacts) -> Iterator[Diagnostic]:
                 )
 
 
+def mixed_dimensions(facts: LintFacts) -> Iterator[Diagnostic]:
+    names = compile_names(facts.config)
+    for combo in facts.config.combos.values():
+        first: tuple[str, int] | None = None
+        for target, path in _targets(facts, combo):
+            model = _declared(names, target.model)
+            size = None if model is None else model.dimensions
+            if size is None:
+                continue
+            first = first or (target.model, size)
+            if size != first[1]:
+                yield error(
+                    "OR619",
+                    facts.value_mark(path),
+                    f'vectors of "{target.model}" have {size} numbers, of "{first[0]}" {first[1]}',
+                    path=path,
+                    hint="let all targets be the same model, at different providers",
+                )
+
+
 def fallback_comes_too_late(facts: LintFacts) -> Iterator[Diagnostic]:
     """The waits for the first targets alone use up the whole request's time."""
     names = compile_names(facts.config)

@@ -63,6 +63,7 @@ RULES: Final[tuple[Rule, ...]] = (
     combos.condition_names_unknown_field,
     combos.weaker_fallback,
     combos.mixed_kinds,
+    combos.mixed_dimensions,
     combos.fallback_comes_too_late,
     governance.bad_expression,
     governance.unknown_field,

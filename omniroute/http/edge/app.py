@@ -14,9 +14,9 @@ from omniroute.errors import RequestError
 from omniroute.http.edge import cors
 from omniroute.http.edge.accepted import check_body, check_head, check_path
 from omniroute.http.edge.asked import Asked, entry_of
-from omniroute.http.edge.astray import astray, is_doubled, redirected
+from omniroute.http.edge.astray import astray, is_doubled, redirected, unserved
 from omniroute.http.edge.auth import client_ip_of, presented_key, request_id_of
-from omniroute.http.edge.endpoints import envelope_of
+from omniroute.http.edge.endpoints import MANAGEMENT, envelope_of
 from omniroute.http.edge.errors import from_exception, not_allowed, render
 from omniroute.http.edge.insides import EdgeRequest
 from omniroute.http.edge.receive import BodyRoom
@@ -83,6 +83,8 @@ def build_app(runtime: Runtime, routes: RouteTable, *, touchup: bool = False) ->
             lost = astray(formats, asked.method, asked.path, headers)
             if lost is not None:
                 told, envelope = redirected(told, lost, asked.path, headers), lost.format
+            elif told.code == "unknown_path" and envelope != MANAGEMENT:
+                told = unserved(told, asked.method, asked.path)
         answer = render(told, envelope, formats, asked.request_id)
         _add(answer, cors.allow(origins, headers))
         asked.answered(answer.status, told.kind)

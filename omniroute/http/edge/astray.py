@@ -60,6 +60,12 @@ def is_doubled(formats: Formats, method: str, path: str) -> bool:
     )
 
 
+def unserved(told: RequestError, method: str, path: str) -> RequestError:
+    """The refusal of a path that is nobody's, by its name: a client's log shows no more of it."""
+    message = f"{method} {path[:MAX_PATH]} is not served here"
+    return RequestError(told.kind, message, status=told.status, code=told.code)
+
+
 def redirected(
     told: RequestError, lost: Astray, path: str, headers: Mapping[str, str]
 ) -> RequestError:

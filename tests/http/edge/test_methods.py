@@ -52,3 +52,5 @@ async def test_unknown_paths_are_told_in_the_envelope_of_their_clients(tmp_path:
                     error = reply.json()["error"]
                     assert ("status" in error) == path.startswith("/v1beta"), path
                     assert ("type" in error) == (not path.startswith(("/v1beta", "/api"))), path
+                    named = error["message"] == f"{method} {path} is not served here"
+                    assert named == (not path.startswith("/api")), path
