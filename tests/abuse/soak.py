@@ -40,6 +40,8 @@ SAID_EVERY: Final = 10
 """Samples of which one is told."""
 NAMES: Final = max(MAX_MODELS, MAX_SESSIONS, RESPONSES.max_entries)
 """What is kept by names of the clients' own is filled to its bounds before anything is judged."""
+LENGTHS: Final = (1, 20, 200, 900)
+"""Of those names, about: up to what a name may have."""
 WARM: Final = 0.2
 """Of the time, by which nothing is judged: arenas and pools, and code that runs first."""
 LEAVES: Final = 0.1
@@ -94,9 +96,9 @@ def fill(gateway: Served) -> None:
     def ask_on() -> None:
         client = http.client.HTTPConnection(*address_of(gateway), timeout=BOUND_S)
         for number in numbers:  # shared: a range gives each number to one of them
-            name = f"{number}-" + "f" * (number % 500)
+            name = f"{number}-" + "f" * LENGTHS[number % len(LENGTHS)]
             for path, body in (
-                (CHAT, chat(model=f"echo/{name}")),
+                (CHAT, chat(model=f"behind/{name}")),
                 (CHAT, chat(model="mixed", user=name)),
                 ("/v1/responses", {"model": "echo", "input": "hi"}),
             ):
@@ -139,7 +141,7 @@ class Client:
 
     def name(self) -> str:
         """One that nobody has used before, of any length that may be."""
-        return f"n{next(self._numbers)}-" + "x" * self.rng.choice((1, 20, 200, 900))
+        return f"n{next(self._numbers)}-" + "x" * self.rng.choice(LENGTHS)
 
     def text(self) -> str:
         return "word " * self.rng.choice((1, 50, 2000)) + str(self.rng.random())
