@@ -21,11 +21,23 @@ from omniroute.errors import UsageError
 _NANO: Final = 10**9
 
 
-@click.group("providers", invoke_without_command=True)
+class _OrPreset(click.Group):
+    """A word that is no subcommand is a preset to show."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        return super().resolve_command(ctx, args if args[0] in self.commands else ["show", *args])
+
+
+@click.group("providers", cls=_OrPreset, invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def providers_group(ctx: click.Context, *, as_json: bool) -> None:
-    """List the presets: providers that need a name and a credential, and nothing else."""
+    """List the presets: providers that need a name and a credential, and nothing else.
+
+    `omniroute providers NAME` shows one, as `show` does.
+    """
     if ctx.invoked_subcommand is not None:
         return
     found = load_presets().values()
@@ -45,10 +57,7 @@ def providers_group(ctx: click.Context, *, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def providers_show(name: str, *, as_json: bool) -> None:
     """Show what the preset NAME fills in, its models with their prices, and what to write."""
-    preset = load_presets().get(name)
-    if preset is None:
-        hint = suggest(name, load_presets()) or "`omniroute providers` lists them"
-        raise UsageError(f'there is no preset "{name}"; {hint}')
+    preset = preset_of(name)
     models = _models(preset)
     if as_json:
         _write({**_facts(preset), "models": models})
@@ -56,7 +65,7 @@ def providers_show(name: str, *, as_json: bool) -> None:
     facts = {name: str(value) for name, value in _facts(preset).items() if value is not None}
     del facts["models"]
     click.echo(aligned(list(facts.items()), window()), nl=False)
-    click.echo(f"\n{_entry(preset)}", nl=False)
+    click.echo(f"\nproviders:\n{entry_of(preset)}", nl=False)
     rows: list[Sequence[str]] = [("MODEL", "KIND", "CONTEXT", "USD/M IN", "USD/M OUT", "CAN")]
     rows += [
         (
@@ -71,6 +80,15 @@ def providers_show(name: str, *, as_json: bool) -> None:
     ]
     if models:
         click.echo(f"\n{aligned(rows, window())}", nl=False)
+
+
+def preset_of(name: str) -> Preset:
+    """Raises UsageError, with a near name where there is one."""
+    preset = load_presets().get(name)
+    if preset is None:
+        hint = suggest(name, load_presets()) or "`omniroute providers` lists them"
+        raise UsageError(f'there is no preset "{name}"; {hint}')
+    return preset
 
 
 class _Shown(Struct, frozen=True, kw_only=True):
@@ -125,9 +143,9 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _entry(preset: Preset) -> str:
-    """What to write into the file."""
-    lines = ["providers:", f"  {preset.id}:", f"    preset: {preset.id}"]
+def entry_of(preset: Preset) -> str:
+    """What to write into the file, below `providers:`."""
+    lines = [f"  {preset.id}:", f"    preset: {preset.id}"]
     if preset.api_key_env is not None:
         lines += ["    connections:", f'      main: {{api_key: "${{env:{preset.api_key_env}}}"}}']
     return "\n".join(lines) + "\n"

@@ -32,7 +32,13 @@ def offered(folder: Path, line: str) -> list[str]:
     [
         ("omniroute explain OR40", [f"OR40{last}" for last in range(1, 8)]),
         ("omniroute providers show openai", ["openai", "openai-responses"]),
-        ("omniroute route ", ["echo/echo", "lab/big", "lab/echo", "lab/small", "quick", "smart"]),
+        (
+            "omniroute route ",
+            [
+                *("echo/echo", "echo/echo-embedding", "lab/big", "lab/echo", "lab/echo-embedding"),
+                *("lab/small", "quick", "smart"),
+            ],
+        ),
         ("omniroute route lab/s", ["lab/small"]),
         ("omniroute route smart --key ", ["ci", "interns"]),
         ("omniroute route smart --provider l", ["lab"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -55,3 +56,19 @@ def test_a_wrong_name_gets_a_near_one_or_the_way_to_the_list(tmp_path: Path) -> 
     )  # fmt: skip
     far = run(tmp_path, "providers", "show", "zzz")
     assert far.err == 'error: there is no preset "zzz"; `omniroute providers` lists them\n'
+
+
+def test_a_name_alone_shows_it(tmp_path: Path) -> None:
+    assert run(tmp_path, "providers", "groq").out == run(tmp_path, "providers", "show", "groq").out
+    assert run(tmp_path, "providers", "opnai").err.endswith('did you mean "openai"?\n')
+
+
+def test_init_writes_the_presets_that_are_named(tmp_path: Path) -> None:
+    ran = run(tmp_path, "init", "--provider", "openai", "--provider", "anthropic")
+    assert "the keys are read from OPENAI_API_KEY, ANTHROPIC_API_KEY" in ran.err
+    root = parse_yaml((tmp_path / "omniroute.yaml").read_bytes(), "f").root
+    assert root is not None
+    written: dict[str, Any] = to_plain(root)["providers"]
+    assert list(written) == ["openai", "anthropic"]
+    assert run(tmp_path, "check", "--strict").code == 0
+    assert run(tmp_path, "init", "--force", "--provider", "opnai").code == 2
