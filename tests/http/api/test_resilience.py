@@ -162,8 +162,9 @@ async def test_availability_follows_the_breakers(tmp_path: Path) -> None:
             "nick": "unavailable",
             "lab/m": "unavailable",
             "spare/echo": "available",
+            "spare/echo-embedding": "available",
         }
-        assert shown["summary"] == {"available": 1, "degraded": 1, "unavailable": 2}
+        assert shown["summary"] == {"available": 2, "degraded": 1, "unavailable": 2}
         path = "/api/models/availability"
         one = (await gateway.client.post(path, json={"model": "nick"})).json()
         assert (one["target"], one["available"]) == ("lab/m", False)
