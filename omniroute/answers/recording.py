@@ -43,6 +43,9 @@ class Recorder:
         if self._sink is not None:
             await self._sink.send(data)
 
+    async def nudge(self, data: bytes) -> bool:
+        return self._sink is not None and await self._sink.nudge(data)
+
     async def end(self) -> None:
         self._ended = True
         if self._sink is not None:

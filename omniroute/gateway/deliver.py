@@ -72,15 +72,19 @@ async def stream_on(
     try:
         sink = await _open(request, begun, won, opener)
         request.first_byte()
-        await relay(
-            begun.exchange,
-            stream,
-            sink,
-            held=begun.held,
-            ended=begun.ended,
-            redact=request.snapshot.redact,
-            settle=settle,
-        )
+        line = request.services.alive.watch(stream, sink, record)
+        try:
+            await relay(
+                begun.exchange,
+                stream,
+                sink,
+                held=begun.held,
+                ended=begun.ended,
+                redact=request.snapshot.redact,
+                settle=settle,
+            )
+        finally:
+            request.services.alive.leave(line)
         if not begun.ended and stream.done:
             await _drain_end(begun)
     finally:
@@ -184,6 +188,12 @@ class _Counted:
     async def send(self, data: bytes) -> None:
         self._record.bytes_out += len(data)
         await self._sink.send(data)
+
+    async def nudge(self, data: bytes) -> bool:
+        sent = await self._sink.nudge(data)
+        if sent:
+            self._record.bytes_out += len(data)
+        return sent
 
     async def end(self) -> None:
         await self._sink.end()

@@ -45,6 +45,9 @@ class ProgressSink:
         self._tail = (self._tail + data[-4:])[-4:]
         await self._sink.send(note + data if note else data)
 
+    async def nudge(self, data: bytes) -> bool:
+        return await self._sink.nudge(data)
+
     async def end(self) -> None:
         await self._sink.end()
 

@@ -52,6 +52,10 @@ class Sink(Protocol):
         """Returns when the transport has taken it: a slow reader slows the upstream."""
         ...
 
+    async def nudge(self, data: bytes) -> bool:
+        """Send what keeps the connection awake, if nothing else waits to go out; never waits."""
+        ...
+
     async def end(self) -> None: ...
 
     def abort(self) -> None:

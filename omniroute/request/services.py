@@ -11,6 +11,7 @@ from omniroute.admission.budget import BudgetEvent
 from omniroute.base.clock import Clock
 from omniroute.base.heavy import Heavy
 from omniroute.ledger.record import RequestRecord
+from omniroute.request.keepalive import KeepAlive
 from omniroute.routing.live import LiveState
 from omniroute.state.store import Store
 from omniroute.upstream.pool import TransportPool
@@ -23,6 +24,7 @@ class Services(Struct, kw_only=True, eq=False):
     live: LiveState
     store: Store
     heavy: Heavy
+    alive: KeepAlive
     append: Callable[[RequestRecord], bool]
     """Writes a record; False when it had to be dropped."""
     notify: Callable[[BudgetEvent], None]

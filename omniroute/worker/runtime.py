@@ -28,6 +28,7 @@ from omniroute.ledger.drain import Drainer, keep_drained
 from omniroute.ledger.event import EventRecord
 from omniroute.ledger.record import RequestRecord
 from omniroute.ledger.spool import Spool
+from omniroute.request.keepalive import KeepAlive
 from omniroute.request.services import Services
 from omniroute.routing.health import Change, describe_change, name_of
 from omniroute.routing.live import LiveState
@@ -69,6 +70,7 @@ class Runtime:
         self.store = store
         self.semantic = SemanticIndex()
         self.heavy = Heavy()
+        self.alive = KeepAlive()
         self.pipeline = Pipeline(
             current=lambda: self.snapshot,
             services=Services(
@@ -76,6 +78,7 @@ class Runtime:
                 live=self.live,
                 store=store,
                 heavy=self.heavy,
+                alive=self.alive,
                 append=self._append,
                 notify=self._notify,
                 skipped=self.meters.skip,
@@ -123,6 +126,7 @@ class Runtime:
                 "watch", runtime.reloader.watch(debounce_s=config.reload.debounce_s)
             )
         runtime._supervisor.start("state", store.maintain())
+        runtime._supervisor.start("keep alive", runtime.alive.keep())
         if options.worker in (None, 0):  # one drains for all: opening the file is what costs
             runtime._supervisor.start(
                 "drain",

@@ -34,6 +34,7 @@ from omniroute.gateway.reserve import ReroutedError, reserve, reserve_target
 from omniroute.gateway.understand import admit as admit_request
 from omniroute.gateway.understand import understand
 from omniroute.request.inbound import Inbound
+from omniroute.request.keepalive import KeepAlive
 from omniroute.request.request import Request
 from omniroute.request.services import Services
 from omniroute.routing.attempts import Attempts, GiveUp, Try, Wait
@@ -228,6 +229,7 @@ async def served(config: Config, asked: Mapping[str, Any]) -> tuple[list[str], s
         transports=TransportPool(),
         live=LiveState(),
         heavy=Heavy(),
+        alive=KeepAlive(),
         store=store,
         append=lambda record: True,
         notify=lambda event: None,

@@ -29,6 +29,9 @@ class LookingSink:
         self.seen.append((data, sum(self._meters.requests.values())))
         self._begun.set()
 
+    async def nudge(self, data: bytes) -> bool:
+        raise AssertionError("nobody is silent for long")
+
     async def end(self) -> None:
         self.seen.append((b"", sum(self._meters.requests.values())))
 

@@ -30,6 +30,10 @@ class Client:
     async def send(self, data: bytes) -> None:
         self.got.append(data)
 
+    async def nudge(self, data: bytes) -> bool:
+        self.got.append(data)
+        return True
+
     async def end(self) -> None:
         self.got.append(b"END")
 

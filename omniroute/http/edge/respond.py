@@ -40,6 +40,13 @@ class StreamSink:
             self.abort()
             raise ClientStalledError(f"the client read nothing for {STALL_S:g} s") from None
 
+    async def nudge(self, data: bytes) -> bool:
+        transport = self._transport
+        if transport is None or transport.is_closing() or transport.get_write_buffer_size():
+            return False
+        await self._response.send(data)
+        return True
+
     async def end(self) -> None:
         await self._response.eof()
 
