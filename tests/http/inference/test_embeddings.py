@@ -10,11 +10,14 @@ from typing import Any
 import httpx
 import ollama
 import openai
+import orjson
 import pytest
 from google import genai
 from google.genai import types
 
+from omniroute.config.model import RequestLimits
 from omniroute.ledger.record import RequestRecord, parse_line
+from omniroute.request.bounds import check_size
 from tests.chat import answer
 from tests.running import ECHO, Gateway, running
 from tests.scripted import scripted_upstream
@@ -226,6 +229,28 @@ async def test_a_part_that_fails_fails_the_attempt(tmp_path: Path) -> None:
             (row,) = records(gateway)
     assert seen == [100, 100, 50]
     assert [(one.provider, one.status) for one in row.attempts] == [("first", 503), ("second", 200)]
+
+
+async def test_a_model_may_take_fewer_than_its_format_bears(tmp_path: Path) -> None:
+    sizes: list[int] = []
+
+    def vectors(request: Any) -> Any:
+        texts = request.json()["input"]
+        sizes.append(len(texts))
+        return [answer(200, {"data": [{"embedding": [1.0]}] * len(texts)})]
+
+    async with scripted_upstream(vectors) as one:
+        text = "version: 1\nproviders:\n" + lab("openai-chat", one.url, "lab")
+        text = text.replace("{kind: embedding,", "{kind: embedding, max_inputs: 2,")
+        async with running(tmp_path, text) as gateway:
+            found = await by_openai_in_numbers(gateway.url, "lab/m", ["a", "b", "c", "d"], None)
+            (row,) = records(gateway)
+    assert (found, sizes) == ([[1.0]] * 4, [2, 2])
+    assert row.usage_estimated
+
+
+def test_as_many_tokens_as_openai_takes_are_no_body_too_large() -> None:
+    check_size(orjson.dumps({"model": "m", "input": [[7] * 146] * 2048}), RequestLimits())
 
 
 WRONG: list[tuple[str, dict[str, Any], str]] = [
