@@ -14,6 +14,8 @@ from msgspec import Struct
 
 from omniroute.config.model import Config, Mark, Provider
 
+LATEST: Final = ":latest"
+"""Ollama knows `m` and `m:latest` as one."""
 MAX_HOPS: Final = 16  # an alias chain longer than this is a mistake, not a design
 
 
@@ -102,8 +104,9 @@ def find_name(names: Names, name: str) -> Meaning | None:
     """What a name means, None when nothing.
 
     In this order: exact alias, combo, declared `provider/model`, the longest wildcard alias, a bare
-    model that one provider has, `provider/anything`. A wildcard without a slash speaks of bare
-    names only, so `*` cannot take `openai/gpt-5` away.
+    model that one provider has, the same without the tag `:latest`, which clients of Ollama add to
+    a name without one, `provider/anything`. A wildcard without a slash speaks of bare names only,
+    so `*` cannot take `openai/gpt-5` away.
     """
     config = names.config
     via: tuple[Hop, ...] = ()
@@ -127,10 +130,25 @@ def find_name(names: Names, name: str) -> Meaning | None:
         owners = names.bare.get(name, ())
         if len(owners) == 1:
             return ToModel(owners[0], name, via)
+        untagged = name.removesuffix(LATEST)
+        if untagged != name and _is_declared(names, untagged):
+            name = untagged
+            continue
         if provider is not None and not provider.strict_models:
             return ToModel(provider, model, via)
         return None
     return None
+
+
+def _is_declared(names: Names, name: str) -> bool:
+    config = names.config
+    provider, model = split_provider(config, name)
+    return (
+        name in names.aliases
+        or name in config.combos
+        or (provider is not None and model in provider.models)
+        or len(names.bare.get(name, ())) == 1
+    )
 
 
 def split_provider(config: Config, name: str) -> tuple[Provider | None, str]:

@@ -77,8 +77,8 @@ def resolve(
 ) -> ResolvedRef:
     """The value behind `ref`; MissingSecretError when a variable or file is missing or empty.
 
-    A variable that is set but empty counts as unset, as in a shell's `:-`. One line end at the end
-    of a file is dropped: editors and `kubectl create secret` add it.
+    A variable that is set but empty counts as unset, as in a shell's `:-`. White space around a
+    value is dropped: editors, mounted secrets and copied lines add it, and no credential has any.
     """
     parts = parse_refs(ref.text)
     found = [_look_up(part, ref, env, read_file) for part in parts]
@@ -114,7 +114,7 @@ def _look_up(
         case str():
             return part
         case EnvRef():
-            value = env(part.name) or part.default
+            value = (env(part.name) or "").strip() or part.default
             if value is None:
                 raise MissingSecretError(f"the environment variable {part.name} is not set")
             return value
@@ -128,7 +128,7 @@ def _look_up(
             if len(data) > MAX_SECRET_BYTES:
                 raise MissingSecretError(f"the file {path} is too large for a secret")
             try:
-                value = data.decode().removesuffix("\n").removesuffix("\r")
+                value = data.decode().strip()
             except UnicodeDecodeError:
                 raise MissingSecretError(f"the file {path} is not UTF-8 text") from None
             if not value:

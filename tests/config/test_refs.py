@@ -62,10 +62,12 @@ def value(text: str, env: dict[str, str]) -> str:
 
 
 def test_values_come_from_environment_and_files() -> None:
-    env = {"A": "1", "EMPTY": ""}
+    env = {"A": "1", "EMPTY": "", "BLANK": " \n", "MOUNTED": "\ttwo words\r\n"}
     assert value("x${env:A}y", env) == "x1y"
     assert value("${env:B:-two}", env) == "two"
     assert value("${env:EMPTY:-two}", env) == "two"
+    assert value("${env:BLANK:-two}", env) == "two"
+    assert value("Bearer ${env:MOUNTED}", env) == "Bearer two words"
     assert value("${env:B:-}", env) == ""
     assert value("${file:/etc/omni/key}", env) == "from file"
     assert value("${file:key}", env) == "from file"

@@ -54,6 +54,23 @@ def narrow() -> ModelIndex:
 @pytest.mark.parametrize(
     ("name", "means"),
     [
+        pytest.param("cc/opus:latest", "cc/opus", id="a declared model"),
+        pytest.param("opus:latest", "cc/opus", id="a bare model"),
+        pytest.param("smart:latest", "smart", id="a combo"),
+        pytest.param("best:latest", "smart", id="an alias"),
+        pytest.param("cc/other:latest", "cc/other:latest", id="nothing that is declared"),
+        pytest.param("gpt-5:latest", "openai/gpt-5", id="a wildcard is asked before"),
+    ],
+)
+def test_the_tag_that_ollamas_clients_add_is_none(
+    narrow: ModelIndex, name: str, means: str
+) -> None:
+    assert resolve(narrow, name).id == means
+
+
+@pytest.mark.parametrize(
+    ("name", "means"),
+    [
         pytest.param("openai/gpt-5", "openai/gpt-5", id="provider-and-model"),
         pytest.param("opus", "cc/opus", id="bare-model-of-one-provider"),
         pytest.param("smart", "smart", id="combo"),
