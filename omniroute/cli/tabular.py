@@ -4,16 +4,13 @@ What lays tables out for a terminal is loaded when one is written there."""
 
 from __future__ import annotations
 
-import csv
 import io
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final, Literal, cast
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-import orjson
+from omniroute.ledger.rendering import Rows, csv_lines, exact, json_object
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,14 +18,11 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 TextFormat = Literal["table", "csv", "json", "markdown"]
-Rows = Iterable[Sequence[Any]]
 
 _NUMERIC: Final = ("INT", "DECIMAL", "DOUBLE", "FLOAT")
 _NULL: Final = "NULL"
 _GAP: Final = "  "
 _MIN_COLUMN_CHARS: Final = 8
-_JSON: Final = orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
-_INT64: Final = range(-(2**63), 2**64)  # what orjson can write
 
 
 def render_rows(
@@ -37,7 +31,7 @@ def render_rows(
     """Pieces of text as the rows come; only `table` needs all of them first."""
     match form:
         case "csv":
-            return _csv(columns, rows)
+            return csv_lines(columns, rows)
         case "json":
             return _json(columns, rows)
         case "markdown":
@@ -136,21 +130,10 @@ def _padded(rows: Sequence[Sequence[str]], right: Sequence[bool]) -> Iterator[st
         yield _GAP.join(padded).rstrip() + "\n"
 
 
-def _csv(columns: Sequence[str], rows: Rows) -> Iterator[str]:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    for row in _chain(columns, rows):
-        writer.writerow("" if value is None else _exact(value) for value in row)
-        yield buffer.getvalue()
-        buffer.seek(0)
-        buffer.truncate()
-
-
 def _json(columns: Sequence[str], rows: Rows) -> Iterator[str]:
     before = "[\n"
     for row in rows:
-        fields = {name: _json_value(value) for name, value in zip(columns, row, strict=True)}
-        yield before + orjson.dumps(fields, option=_JSON).decode()
+        yield before + json_object(columns, row)
         before = ",\n"
     yield "[]\n" if before == "[\n" else "\n]\n"
 
@@ -166,11 +149,6 @@ def _markdown(columns: Sequence[str], types: Sequence[str], rows: Rows) -> Itera
         yield line("" if value is None else _printable(_short(value)) for value in row)
 
 
-def _chain(first: Sequence[Any], rest: Rows) -> Iterator[Sequence[Any]]:
-    yield first
-    yield from rest
-
-
 def _is_numeric(type_: str) -> bool:
     return "[" not in type_ and any(word in type_ for word in _NUMERIC) and type_ != "INTERVAL"
 
@@ -179,44 +157,7 @@ def _short(value: Any) -> str:
     """For eyes: three decimals of a measured number are enough."""
     if isinstance(value, float) and abs(value) >= 0.001:
         return f"{value:.3f}".rstrip("0").rstrip(".")
-    return _exact(value)
-
-
-def _exact(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, Decimal):
-        return f"{value.normalize():f}"
-    if isinstance(value, datetime):
-        return value.isoformat(sep=" ")
-    if isinstance(value, dict | list | tuple):
-        return orjson.dumps(_json_value(value), option=_JSON).decode()
-    if isinstance(value, bytes):
-        return value.hex()
-    return str(value)
-
-
-def _json_value(value: Any) -> Any:
-    match value:
-        case Decimal():
-            return float(value)
-        case bool():
-            return value
-        case int():
-            return value if value in _INT64 else str(value)
-        case bytes():
-            return value.hex()
-        case timedelta():
-            return value.total_seconds()
-        case datetime() | date() | time() | str() | float() | None:
-            return value
-        case dict():
-            fields = cast("dict[Any, Any]", value)
-            return {str(key): _json_value(item) for key, item in fields.items()}
-        case list() | tuple():
-            return [_json_value(item) for item in cast("Sequence[Any]", value)]
-        case _:
-            return str(value)
+    return exact(value)
 
 
 def _printable(text: str) -> str:

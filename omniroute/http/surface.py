@@ -15,6 +15,7 @@ from omniroute.http.api import (
     resilience,
     sessions,
     usage_budget,
+    usage_sql,
 )
 from omniroute.http.api.openapi import described
 from omniroute.http.edge.routes import Route
@@ -38,6 +39,7 @@ def routes(formats: Formats) -> tuple[Route, ...]:
         *models_availability.ROUTES,
         *policies.ROUTES,
         *usage_budget.ROUTES,
+        *usage_sql.ROUTES,
         *cache.ROUTES,
         *metrics.ROUTES,
     )

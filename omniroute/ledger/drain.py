@@ -163,6 +163,14 @@ class Drainer:
             more=result.more,
         )
 
+    def create(self) -> None:
+        """The database where there is none yet, so that it can be read before the first row."""
+        if self._path.exists():
+            return
+        with self._turn, self._only_drain() as alone:
+            if alone and not self._path.exists():
+                create_database(self._path)
+
     def expire(self, before: datetime) -> int:
         """Delete one bounded batch of rows that arrived before that instant; how many it was.
 

@@ -4,8 +4,7 @@ Two walls, each enough by itself for what it covers: only statements that read a
 the connection they run on is read-only, without files, network, extensions and settings.
 
 Blocking. A single value that a function builds (`repeat('x', 2000000000)`) is seen by neither
-DuckDB's memory limit nor its interrupt: what clients send has to run in a process with a limit of
-its own, which is killed after its time.
+DuckDB's memory limit nor its interrupt: what clients send runs in a process of its own (`cell`).
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +22,6 @@ from msgspec import Struct
 
 from omniroute.errors import LedgerBusyError, LedgerError, RequestError
 from omniroute.ledger.database import database_path, first_line, open_patiently
-from omniroute.ledger.queries import freshen
 
 _READS: Final = frozenset(
     {
@@ -32,6 +30,8 @@ _READS: Final = frozenset(
         duckdb.StatementType.MULTI,  # PIVOT, which counts its columns before it selects
     }
 )
+_FETCH_ROWS: Final = 100  # held as Python's values at one time
+TOO_MUCH_MEMORY: Final = "the query needs more memory than it may take"
 _NOTHING_ELSE: Final = "the query may read the usage database and nothing else"
 
 # The sandbox lets nothing out but rows. Some of DuckDB's own tables would still tell paths and
@@ -54,15 +54,34 @@ class Limits(Struct, frozen=True, kw_only=True):
     """How long to wait for a drain that holds the file."""
 
 
-class QueryResult(Struct, frozen=True, kw_only=True):
-    """Rows as DuckDB's Python values: Decimal, datetime without zone (UTC), dict, list."""
+class Answer:
+    """A query that runs. Rows are DuckDB's Python values: Decimal, datetime without zone (UTC)."""
 
-    columns: tuple[str, ...]
-    types: tuple[str, ...]
-    rows: tuple[tuple[Any, ...], ...]
-    truncated: bool
-    """There were more rows than the limit."""
-    elapsed_ms: float
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any], most: int
+    ) -> None:
+        self._started = time.monotonic()
+        self._cursor = connection.execute(sql, parameters)
+        self._most = most
+        described = self._cursor.description or ()
+        self.columns = tuple(str(column[0]) for column in described)
+        self.types = tuple(str(column[1]) for column in described)
+        self.truncated = False
+        """There were more rows than were taken; known once they were."""
+
+    @property
+    def elapsed_ms(self) -> float:
+        return (time.monotonic() - self._started) * 1000
+
+    def rows(self) -> Iterator[tuple[Any, ...]]:
+        """As they are computed: those beyond the limit never are."""
+        left = self._most
+        while fetched := self._cursor.fetchmany(_FETCH_ROWS):
+            self.truncated = len(fetched) > left
+            yield from fetched[:left]
+            left -= len(fetched)
+            if self.truncated:
+                return
 
 
 @contextmanager
@@ -125,37 +144,61 @@ def _reads(statement: duckdb.Statement) -> bool:
         return False
 
 
-def run_sandboxed(data_dir: Path, sql: str, limits: Limits) -> QueryResult:
-    """The rows of one SELECT that can read nothing but the usage database. Blocks.
+@contextmanager
+def open_answer(
+    data_dir: Path,
+    sql: str,
+    limits: Limits,
+    *,
+    parameters: Sequence[Any] = (),
+    ours: bool = False,
+) -> Generator[Answer]:
+    """The answer to one SELECT that can read nothing but the usage database. Blocks.
 
-    Raises RequestError, ready for a client: `invalid_request` for what is not one query or does not
-    run, `timeout`, `unavailable` while the file is held by somebody else or does not exist.
+    A text of this program's own (`ours`) need not be judged. Raises RequestError, ready for a
+    client: `invalid_request` for what is not one query or does not run, `timeout`, `unavailable`
+    while the file is held by somebody else or does not exist.
     """
-    _require_one_select(sql)
-    freshen(data_dir, patience_s=limits.patience_s)
+    if not ours:
+        _require_one_select(sql)
     if not database_path(data_dir).exists():
-        raise RequestError("unavailable", "there is no usage data yet")
-    started = time.monotonic()
+        raise RequestError("unavailable", "there is no usage data yet", retry_after_s=1)
     try:
-        with open_sandbox(
-            data_dir,
-            patience_s=limits.patience_s,
-            memory=limits.memory,
-            threads=limits.threads,
-        ) as connection:
-            columns, types, rows = _fetch(connection, sql, limits)
+        with (
+            open_sandbox(
+                data_dir,
+                patience_s=limits.patience_s,
+                memory=limits.memory,
+                threads=limits.threads,
+            ) as connection,
+            _bounded(connection, limits.seconds),
+        ):
+            yield Answer(connection, sql, parameters, limits.rows)
     except LedgerBusyError as exc:
         message = "another program has the usage database open; try again"
         raise RequestError("unavailable", message, retry_after_s=1) from exc
     except LedgerError as exc:
         raise RequestError("internal", "the usage database cannot be read") from exc
-    return QueryResult(
-        columns=columns,
-        types=types,
-        rows=tuple(rows[: limits.rows]),
-        truncated=len(rows) > limits.rows,
-        elapsed_ms=(time.monotonic() - started) * 1000,
-    )
+
+
+@contextmanager
+def _bounded(connection: duckdb.DuckDBPyConnection, seconds: float) -> Generator[None]:
+    """What runs in the block is ended after its time; its failures become RequestErrors."""
+    alarm = threading.Timer(seconds, connection.interrupt)
+    alarm.daemon = True
+    alarm.start()
+    try:
+        yield
+    except duckdb.InterruptException as exc:
+        raise too_slow(seconds) from exc
+    except duckdb.Error as exc:
+        raise RequestError("invalid_request", _explain(exc), param="sql") from exc
+    finally:
+        alarm.cancel()
+
+
+def too_slow(seconds: float) -> RequestError:
+    return RequestError("timeout", f"the query took longer than {seconds:g} s", param="sql")
 
 
 def _require_one_select(sql: str) -> None:
@@ -171,34 +214,10 @@ def _require_one_select(sql: str) -> None:
         raise RequestError("invalid_request", _NOTHING_ELSE, param="sql")
 
 
-def _fetch(
-    connection: duckdb.DuckDBPyConnection, sql: str, limits: Limits
-) -> tuple[tuple[str, ...], tuple[str, ...], list[tuple[Any, ...]]]:
-    alarm = threading.Timer(limits.seconds, connection.interrupt)
-    alarm.daemon = True
-    alarm.start()
-    try:
-        cursor = connection.execute(sql)
-        described = cursor.description or ()
-        rows = cursor.fetchmany(limits.rows + 1)  # results stream: the rest is never computed
-    except duckdb.InterruptException as exc:
-        message = f"the query took longer than {limits.seconds:g} s"
-        raise RequestError("timeout", message, param="sql") from exc
-    except duckdb.Error as exc:
-        raise RequestError("invalid_request", _explain(exc), param="sql") from exc
-    finally:
-        alarm.cancel()
-    return (
-        tuple(str(column[0]) for column in described),
-        tuple(str(column[1]) for column in described),
-        rows,
-    )
-
-
 def _explain(error: BaseException) -> str:
     """DuckDB's own words, but for those that could tell about the machine."""
     if isinstance(error, duckdb.PermissionException | duckdb.IOException):
         return _NOTHING_ELSE
     if isinstance(error, duckdb.OutOfMemoryException):
-        return "the query needs more memory than it may take"
+        return TOO_MUCH_MEMORY
     return first_line(error)

@@ -26,6 +26,7 @@ from omniroute.config.model import Role
 from omniroute.gateway.life import Pipeline
 from omniroute.ledger.drain import Drainer, keep_drained
 from omniroute.ledger.event import EventRecord
+from omniroute.ledger.reader import LedgerReader
 from omniroute.ledger.record import RequestRecord
 from omniroute.ledger.spool import Spool
 from omniroute.request.keepalive import KeepAlive
@@ -100,6 +101,10 @@ class Runtime:
         )
         self._listeners: list[Callable[[], None]] = []
         self._drainer = Drainer(self.data_dir)
+        self.usage = LedgerReader(self.data_dir, self._drainer)
+        """For what the gateway itself wants to know."""
+        self.questions = LedgerReader(self.data_dir, self._drainer)
+        """For SQL of clients: nothing else waits behind it."""
 
     @classmethod
     async def open(cls, options: Options, first: Loaded, *, clock: Clock | None = None) -> Runtime:
@@ -188,6 +193,8 @@ class Runtime:
         """End the tasks, then bring every record into the database while it can be had."""
         await self._supervisor.stop()
         self.heavy.close()
+        await self.usage.close()
+        await self.questions.close()
         await self.transports.close()
         await self.store.close()
         self.spool.close()

@@ -136,7 +136,10 @@ def _operation(route: Route, by_type: Schemas) -> dict[str, Any]:
         schema: Any = by_type[kind]
         if status in contract.refuses:
             schema = {"anyOf": [schema, by_type[Error]]}
-        responses[status] = _response(status, {contract.content_type: {"schema": schema}})
+        content: dict[str, Any] = {kind: {} for kind in contract.other_types}
+        responses[status] = _response(
+            status, {contract.content_type: {"schema": schema}, **content}
+        )
         if contract.etag:
             responses[status]["headers"] = {"ETag": _ETAG}
     found["responses"] = {str(status): responses[status] for status in sorted(responses)}

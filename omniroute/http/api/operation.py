@@ -5,10 +5,10 @@
     ROUTES = (operation("POST", "/api/resilience/reset", _reset, name=…, surface=…, summary=…),)
 
 A handler takes the runtime, the path's parameters by their names, and what it declares of `query`
-(a Struct with a field for each parameter), `body` (a Struct; with `| None` it may be missing) and
-`if_match`. It returns a Struct, or a `ApiReply` where a status or a header says more. The types are
-what bodies are decoded into, what answers are encoded from, and the schemas of the OpenAPI
-document, so none of them can say something else.
+(a Struct with a field for each parameter), `body` (a Struct; with `| None` it may be missing),
+`if_match` and `accept`, the headers. It returns a Struct, or a `ApiReply` where a status or a
+header says more. The types are what bodies are decoded into, what answers are encoded from, and the
+schemas of the OpenAPI document, so none of them can say something else.
 """
 
 from __future__ import annotations
@@ -45,6 +45,13 @@ class ApiReply(Struct, Generic[T], frozen=True, kw_only=True):
     """The state of the configuration that it shows, told as `ETag`."""
 
 
+class Encoded(Struct, Generic[T], frozen=True):
+    """An answer that is bytes already; those that are JSON say a `T`."""
+
+    body: bytes
+    content_type: str
+
+
 def operation(
     method: str,
     path: str,
@@ -56,13 +63,17 @@ def operation(
     statuses: tuple[int, ...] = (200,),
     refuses: tuple[int, ...] = (),
     content_type: str = "application/json",
+    other_types: tuple[str, ...] = (),
     etag: bool = False,
 ) -> Route:
-    """The route that `handle` serves. `statuses` are those of its answers, `refuses` of errors."""
+    """The route that `handle` serves. `statuses` are those of its answers, `refuses` of errors,
+    `other_types` of answers beside the one that the types describe."""
     hints = get_type_hints(handle)
     body, required = _optional(hints.get("body"))
     answer = hints["return"]
     if get_origin(answer) is ApiReply:
+        (answer,) = get_args(answer)
+    if get_origin(answer) is Encoded:
         (answer,) = get_args(answer)
     contract = Contract(
         query=hints.get("query"),
@@ -71,6 +82,7 @@ def operation(
         if_match="if_match" in hints,
         answers=dict.fromkeys(statuses, answer),
         content_type=content_type,
+        other_types=other_types,
         etag=etag,
         refuses=refuses,
     )
@@ -88,6 +100,8 @@ def operation(
                 given["body"] = await runtime.heavy.run(read) if is_big else read()
         if contract.if_match:
             given["if_match"] = asked.headers.get("if-match")
+        if "accept" in hints:
+            given["accept"] = asked.headers.get("accept")
         return _answer(await handle(runtime, **given), content_type)
 
     return Route(
@@ -155,5 +169,7 @@ def _answer(said: object, content_type: str) -> HTTPResponse:
     if reply.digest is not None:
         headers["ETag"] = f'"{reply.digest}"'
     value = reply.value
+    if isinstance(value, Encoded):
+        return whole(reply.status, headers, value.body, value.content_type)
     body = value.encode() if isinstance(value, str) else msgspec.json.encode(value)
     return whole(reply.status, headers, body, content_type)

@@ -41,6 +41,8 @@ class Contract(Struct, frozen=True, kw_only=True):
     answers: Mapping[int, Any]
     """The type of the body by status."""
     content_type: str = "application/json"
+    other_types: tuple[str, ...] = ()
+    """In which an answer comes where it is asked for."""
     etag: bool = False
     """Whether answers name the state that they show."""
     refuses: tuple[int, ...] = ()
