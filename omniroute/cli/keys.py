@@ -6,8 +6,7 @@ import hashlib
 import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import click
 import orjson
@@ -21,10 +20,12 @@ from omniroute.cli.options import (
     show_findings,
 )
 from omniroute.cli.tabular import aligned, window
+from omniroute.config.change import Values, change_files
 from omniroute.config.check import check
-from omniroute.config.edit import EditError, insert_entry
-from omniroute.config.loader import TextReader
+from omniroute.config.edit import edit_text
+from omniroute.config.loader import ChangedFiles, TextReader
 from omniroute.config.model import Key
+from omniroute.config.splices import EditError
 from omniroute.errors import ConfigError, UsageError
 
 KEY_PREFIX: Final = "omr_"
@@ -62,11 +63,10 @@ def keys_new(
     """
     key = KEY_PREFIX + secrets.token_urlsafe(_KEY_BYTES)
     digest = hashlib.sha256(key.encode()).hexdigest()
-    lines = _entry_lines(
-        name, digest, tags=_parse_tags(tags), models=models, roles=roles, expires=expires
-    )
-    _check_entry(lines)
-    shut = write and _write_entry(config_files(config), name, lines)
+    entry = _entry(digest, tags=_parse_tags(tags), models=models, roles=roles, expires=expires)
+    text = edit_text("", {"keys": {name: entry}})
+    _check_entry(text)
+    shut = write and _write_entry(config_files(config), name, entry)
     if as_json:
         made = {"name": name, "key": key, "hash": f"sha256:{digest}"}
         click.echo(orjson.dumps(made).decode())
@@ -75,8 +75,7 @@ def keys_new(
     if write:
         click.echo(f"wrote the entry {name} to {config_files(config)[-1]}", err=True)
     else:
-        entry = "".join(f"  {line}\n" for line in lines)
-        click.echo(f"\nkeys:\n{entry}", nl=False)
+        click.echo(f"\n{text}", nl=False)
     if shut:
         click.echo("It is the first one: from now on every caller needs a key.", err=True)
     click.echo("Keep the key now: it is not shown again.", err=True)
@@ -128,45 +127,20 @@ def _parse_tags(texts: tuple[str, ...]) -> dict[str, str]:
     return tags
 
 
-def _entry_lines(
-    name: str,
+def _entry(
     digest: str,
     *,
     tags: dict[str, str],
     models: Sequence[str],
     roles: Sequence[str],
     expires: str | None,
-) -> tuple[str, ...]:
-    """The entry as YAML; every word from the command line is quoted as JSON, which YAML reads."""
-    lines = [f"{_word(name)}:", f"  hash: sha256:{digest}"]
-    if tags:
-        inner = ", ".join(f"{_word(tag)}: {_word(value)}" for tag, value in tags.items())
-        lines.append(f"  tags: {{{inner}}}")
-    if models:
-        lines.append(f"  models: [{', '.join(_quoted(model) for model in models)}]")
-    if roles:
-        lines.append(f"  roles: [{', '.join(_word(role) for role in roles)}]")
-    if expires:
-        lines.append(f"  expires: {_word(expires)}")
-    return tuple(lines)
+) -> Values:
+    given = {"tags": tags, "models": list(models), "roles": list(roles), "expires": expires}
+    return {"hash": f"sha256:{digest}", **{name: value for name, value in given.items() if value}}
 
 
-def _word(text: str) -> str:
-    """Plain where YAML reads it as text without doubt, else quoted."""
-    simple = text.replace("-", "").replace("_", "").replace(".", "").isalnum() and text.isascii()
-    doubtful = text.lower() in ("true", "false", "null") or not text[:1].isalpha()
-    date = len(text) == 10 and text.replace("-", "").isdigit()
-    return text if date or (simple and not doubtful) else _quoted(text)
-
-
-def _quoted(text: str) -> str:
-    return orjson.dumps(text).decode()
-
-
-def _check_entry(lines: tuple[str, ...]) -> None:
+def _check_entry(text: str) -> None:
     """Refuse names, roles and dates that the language does not take."""
-    entry = "".join(f"  {line}\n" for line in lines)
-    text = f"keys:\n{entry}"
     reader = TextReader({"entry": text.encode()})
     found = check(["entry"], reader=reader, presets={}, now=datetime.now(UTC)).diagnostics
     errors = [item for item in found if item.severity == "error"]
@@ -175,33 +149,26 @@ def _check_entry(lines: tuple[str, ...]) -> None:
         raise UsageError(f"{errors[0].message}{hint}")
 
 
-class _Edited(Disk):
-    """The disk as it would be with one file changed."""
-
-    def __init__(self, path: str, data: bytes) -> None:
-        self._path = path
-        self._data = data
-
-    def read(self, path: str) -> bytes:
-        return self._data if path == self._path else super().read(path)
-
-
-def _write_entry(files: tuple[str, ...], name: str, lines: tuple[str, ...]) -> bool:
+def _write_entry(files: tuple[str, ...], name: str, entry: Values) -> bool:
     """Insert, check the whole configuration as it would be, and only then replace the file.
 
     Whether the new key shuts a door that was open.
     """
-    target = files[-1]
-    try:
-        text = Path(target).read_bytes().decode()
-    except UnicodeDecodeError:
-        raise EditError(f"{target} is not UTF-8; run `omniroute check` first") from None
-    edited = insert_entry(text, "keys", name, lines).encode()
-    checked = check_with(_Edited(target, edited), files)
+
+    def add(wanted: dict[str, Any]) -> None:
+        keys: dict[str, Any] = wanted.get("keys") or {}
+        if name in keys:
+            raise EditError(f'"{name}" is already declared under `keys`; nothing was written')
+        wanted["keys"] = {**keys, name: entry}
+
+    disk = Disk()
+    changed = change_files(files[-1], disk, add)
+    checked = check_with(ChangedFiles(disk, changed), files)
     if checked.config is None:
         show_findings(checked)
         raise ConfigError("nothing was written: the result would not pass `omniroute check`")
-    write_atomic(target, edited)
+    for path, data in changed.items():
+        write_atomic(path, data)
     said = ("auth", "require_api_key") in checked.config.positions
     return len(checked.config.keys) == 1 and not said
 

@@ -77,6 +77,30 @@ class TextReader:
         return self.absolute(path) in self._absolute
 
 
+class ChangedFiles:
+    """A Reader's files as they would be with some of them changed."""
+
+    def __init__(self, reader: Reader, changed: Mapping[str, bytes]) -> None:
+        self._reader = reader
+        self._changed = {reader.real(path): data for path, data in changed.items()}
+
+    def read(self, path: str) -> bytes:
+        data = self._changed.get(self._reader.real(path)) if self._changed else None
+        return self._reader.read(path) if data is None else data
+
+    def glob(self, pattern: str) -> Sequence[str]:
+        return self._reader.glob(pattern)
+
+    def real(self, path: str) -> str:
+        return self._reader.real(path)
+
+    def absolute(self, path: str) -> str:
+        return self._reader.absolute(path)
+
+    def exists(self, path: str) -> bool:
+        return self._reader.exists(path)
+
+
 class LoadedFiles(Struct, frozen=True, kw_only=True):
     """`root` is None when a file could not be read at all; what could be is in `diagnostics`."""
 

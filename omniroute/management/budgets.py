@@ -90,7 +90,7 @@ async def set_key_budget(
     name = f"key-{key}"
     entry = {"scope": {"key": key}, "limit": change.limit, "period": "monthly"}
     entry |= in_file(change, whole=False)
-    await change_section(runtime, ("budgets", name), {name: entry}, if_match=if_match)
+    await change_section(runtime, "budgets", {name: entry}, if_match=if_match)
     meter, now = runtime.snapshot.admission.book.meters[name], runtime.clock.now()
     (balance,) = await runtime.store.balances((meter.counter(now),))
     return KeyBudgetSet(success=True, budget=_budget(meter, balance, now))

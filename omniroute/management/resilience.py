@@ -6,9 +6,9 @@ from typing import Any, Final, TypeVar
 
 from msgspec import UNSET, Struct
 
+from omniroute.config.change import Values
 from omniroute.config.fields import FROM_HEADER
 from omniroute.config.model import Breaker, Config, Cooldown, Queue, Resilience, Retry
-from omniroute.config.patch import Values
 from omniroute.errors import RequestError
 from omniroute.management.connections import BreakerReport, breakers
 from omniroute.management.derived import changes, in_file, path_in_api, show, shown

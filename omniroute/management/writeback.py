@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from omniroute.active.disk import Disk, write_atomic
 from omniroute.active.inspect import Inspected, inspect
 from omniroute.active.snapshot import digest_of
-from omniroute.config.edit import EditError
-from omniroute.config.model import Config
-from omniroute.config.patch import Values, patch_section
+from omniroute.config.change import Change, Values, change_files, merge
+from omniroute.config.loader import ChangedFiles
+from omniroute.config.splices import EditError
 from omniroute.errors import RequestError
 from omniroute.worker.runtime import Runtime
 
@@ -27,51 +27,45 @@ REFUSES: Final = (409, 412, 422)
 """The statuses that `change_section` refuses with."""
 
 
-class _Instead(Disk):
-    """The disk with one file's content replaced."""
-
-    def __init__(self, path: str, data: bytes) -> None:
-        self._path = self.real(path)
-        self._data = data
-
-    def read(self, path: str) -> bytes:
-        return self._data if self.real(path) == self._path else super().read(path)
-
-
 async def change_section(
     runtime: Runtime,
-    path: tuple[str, ...],
+    section: str,
     values: Values,
     *,
     if_match: str | None = None,
 ) -> str:
-    """Merge `values` into the section that `path` starts with, and serve the result; its digest.
+    """Merge `values` into a section, and serve the result; its digest.
 
-    Values that are in the file already write nothing.
-    `path` is what is changed: it must stand in the main file, or nowhere yet. `if_match` is the
-    digest that the change was made for. Raises RequestError: conflict (409) where the files do not
-    allow it, 412 when they have changed since, unprocessable (422) when the check refuses.
+    Values that are in the files already write nothing. `if_match` is the digest that the change was
+    made for. Raises RequestError: conflict (409) where the files do not allow it, 412 when they
+    have changed since, unprocessable (422) when the check refuses.
     """
-    old = await asyncio.to_thread(_change_file, runtime, path, values, if_match)
-    if old is None:
+
+    def change(wanted: dict[str, Any]) -> None:
+        before: Values = wanted.get(section) or {}
+        after = merge(before, values)
+        if after != before:
+            wanted[section] = after
+
+    old = await asyncio.to_thread(_change_files, runtime, change, if_match)
+    if not old:
         return runtime.snapshot.digest
     status = await runtime.reloader.reload("api")
     if not status.ok:
-        await asyncio.to_thread(write_atomic, runtime.files[0], old)
+        await asyncio.to_thread(_write, old)
         await runtime.reloader.reload("api")
         raise RequestError("conflict", f"the change could not be activated: {status.error}")
     return status.digest
 
 
-def _change_file(
-    runtime: Runtime, path: tuple[str, ...], values: Values, if_match: str | None
-) -> bytes | None:
-    """Blocks. The file's content before the change, None when it says all that already."""
+def _change_files(runtime: Runtime, change: Change, if_match: str | None) -> Mapping[str, bytes]:
+    """Blocks. What the changed files held before; empty when they say all that already."""
     files = runtime.files
     if len(files) != 1:
         raise RequestError("conflict", "several -c files are laid over each other; edit them")
+    disk = Disk()
     with _locked(runtime.data_dir / LOCK_FILE):
-        before = inspect(files, Disk())
+        before = inspect(files, disk)
         if before.checked.config is None:
             raise RequestError("conflict", "the files have mistakes; mend them first")
         digest = digest_of(before.checked.digest, before.tables)
@@ -79,32 +73,23 @@ def _change_file(
             raise RequestError(
                 "conflict", f"the configuration is now {digest}", status=412, code="changed"
             )
-        _require_main_file(before.checked.config, files, path)
-        old = Path(files[0]).read_bytes()
         try:
-            new = patch_section(old.decode(), path[0], values).encode()
+            changed = change_files(files[0], disk, change)
         except EditError as error:
             raise RequestError("conflict", str(error)) from None
-        if new == old:
-            return None
-        _require_good(inspect(files, _Instead(files[0], new)))
-        try:
-            write_atomic(files[0], new)
-        except OSError as error:
-            raise RequestError(
-                "conflict", f"the file cannot be written: {error.strerror}"
-            ) from None
+        old = {path: disk.read(path) for path in changed}
+        if changed:
+            _require_good(inspect(files, ChangedFiles(disk, changed)))
+            _write(changed)
         return old
 
 
-def _require_main_file(config: Config, files: Sequence[str], path: tuple[str, ...]) -> None:
-    mark = config.positions.get(path)
-    disk = Disk()
-    if mark is not None and disk.real(mark.file) != disk.real(files[0]):
-        where = Path(mark.file).name
-        raise RequestError(
-            "conflict", f"`{'.'.join(path)}` is declared in {where}, which the main file includes"
-        )
+def _write(contents: Mapping[str, bytes]) -> None:
+    try:
+        for path, data in contents.items():
+            write_atomic(path, data)
+    except OSError as error:
+        raise RequestError("conflict", f"the file cannot be written: {error.strerror}") from None
 
 
 def _require_good(after: Inspected) -> None:

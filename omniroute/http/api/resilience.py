@@ -35,7 +35,7 @@ async def _change(
     runtime: Runtime, body: ResilienceChange, if_match: str | None, *, whole: bool
 ) -> ApiReply[ResilienceChanged]:
     values = resilience.change_of(body, whole=whole)
-    await change_section(runtime, (resilience.SECTION,), values, if_match=if_match)
+    await change_section(runtime, resilience.SECTION, values, if_match=if_match)
     return ApiReply(value=resilience.changed(runtime), digest=runtime.snapshot.digest)
 
 

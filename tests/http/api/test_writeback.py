@@ -128,13 +128,15 @@ async def test_a_change_made_for_another_state_is_refused(tmp_path: Path) -> Non
         assert (tmp_path / "omniroute.yaml").read_text() == "providers: ["
 
 
-async def test_what_an_included_file_declares_is_left_to_people(tmp_path: Path) -> None:
+async def test_what_an_included_file_declares_is_changed_there(tmp_path: Path) -> None:
     text = ECHO + "auth: {dashboard: {require_login: false}}\ninclude: [more.yaml]\n"
-    others = {"more.yaml": "resilience: {retry: {attempts: 1}}\n"}
+    others = {"more.yaml": "resilience: {retry: {attempts: 1}}  # ours\n"}
     async with running(tmp_path, text, others=others) as gateway:
         reply = await gateway.client.patch(PATH, json={"retry": {"attempts": 3}})
-        assert reply.status_code == 409
-        assert "more.yaml" in reply.json()["error"]["message"]
+        assert reply.status_code == 200, reply.text
+        assert (tmp_path / "omniroute.yaml").read_text() == text
+        changed = (tmp_path / "more.yaml").read_text()
+        assert changed == "resilience: {retry: {attempts: 3}}  # ours\n"
 
 
 async def test_changes_at_the_same_time_are_made_one_after_the_other(tmp_path: Path) -> None:
