@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import resource
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -13,7 +15,7 @@ import pytest
 import uvloop
 
 from omniroute.http.edge.listening import Listening
-from tests.running import DEADLINE_S, running
+from tests.running import running
 
 
 async def test_a_client_that_left_before_it_was_let_in_holds_nobody_up(tmp_path: Path) -> None:
@@ -57,13 +59,21 @@ async def test_out_of_descriptors_it_waits_and_goes_on(
         port = int(gateway.url.rpartition(":")[2])
         await gateway.client.get("/healthz")
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        client = socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_S)
+        client = socket.socket()
+        taken: list[int] = []
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (client.fileno() + 1, hard))
+            with suppress(OSError):  # what was free below
+                while True:
+                    taken.append(os.dup(client.fileno()))
+            client.setblocking(False)
+            client.connect_ex(("127.0.0.1", port))
             assert (await gateway.client.get("/healthz")).status_code == 200
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
             client.close()
+            for number in taken:
+                os.close(number)
         async with httpx.AsyncClient(base_url=gateway.url) as late:
             assert (await late.get("/healthz")).status_code == 200
         assert [row.levelname for row in caplog.records if "no new connections" in row.message] == [
