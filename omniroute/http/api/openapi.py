@@ -136,7 +136,8 @@ def _operation(route: Route, by_type: Schemas) -> dict[str, Any]:
         schema: Any = by_type[kind]
         if status in contract.refuses:
             schema = {"anyOf": [schema, by_type[Error]]}
-        content: dict[str, Any] = {kind: {} for kind in contract.other_types}
+        text = {"schema": {"type": "string"}}
+        content: dict[str, Any] = dict.fromkeys(contract.other_types, text)
         responses[status] = _response(
             status, {contract.content_type: {"schema": schema}, **content}
         )
