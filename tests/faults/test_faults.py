@@ -212,7 +212,8 @@ async def test_only_a_probe_reaches_a_provider_that_recovers(tmp_path: Path) -> 
             " breaker: {failures: 3, open: 60s, half_open_probes: 1},"
             " queue: {max_wait: 60s}}\n"
         )
-        quick = provider("p", upstream.url).replace("300ms", "20s")
+        # All of them connect in the same moment, which on a busy machine takes a while.
+        quick = provider("p", upstream.url).replace("300ms", "20s").replace("2s", "20s", 1)
         async with running(tmp_path, "providers:" + quick + rules) as gateway:
             for _ in range(3):
                 assert (await post(gateway, "p/m")).status_code == 500
@@ -238,5 +239,5 @@ async def test_only_a_probe_reaches_a_provider_that_recovers(tmp_path: Path) -> 
                 healthy.set()
                 assert is_good(await probe, stream=False)
                 replies = await asyncio.gather(*stampede)
-            assert all(is_good(reply, stream=False) for reply in replies)
+            assert [reply.text for reply in replies if not is_good(reply, stream=False)] == []
             assert len(upstream.requests) == 4 + STAMPEDE
