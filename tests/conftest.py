@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 import trustme
 from hypothesis import settings
@@ -26,11 +25,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="rewrite the expectations of golden cases; review the diff like code",
     )
-
-
-def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are processors: a quarter of the time they wait for what they started."""
-    return (psutil.cpu_count() or 1) + 1
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -15,7 +15,9 @@ import pytest
 from tests.abuse.shapes import CHAT, SHAPES
 from tests.running import ECHO, Gateway, running
 
-LONGEST_S: Final = 0.1
+LONGEST_S: Final = 0.3
+"""Beside other tests on two cores; the faults that this is for took a second and more. On a machine
+of its own `python -m tests.abuse quadratic` holds the promised 100 ms."""
 TRIES: Final = 4
 """The machine has other things to do, too: one try without a long wait shows that none is due."""
 EVERY_S: Final = 0.002
