@@ -98,7 +98,7 @@ ATTACKS: Final[Mapping[str, tuple[Press, int]]] = {
 def attack(gateway: Served, folder: Path, *, short: bool = False) -> Iterator[Verdict]:
     count = 1 if short else 12
     for name, (press, most_bytes) in ATTACKS.items():
-        press(gateway, count // 3)  # what a first time costs is not what is kept
+        press(gateway, max(count // 3, 1))  # what a first time costs is not what is kept
         before = usage_of(gateway).rss_bytes
         broke = None
         try:
