@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import orjson
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from omniroute.base import bigjson
 from omniroute.base.bigjson import STEP_BYTES, read_json
 
 LONG = "a text,\n" * (STEP_BYTES // 4)
@@ -53,11 +55,6 @@ def test_what_is_no_json_is_told_with_its_place(raw: bytes) -> None:
         pytest.param(rb'"\ud83d\ud83d\ude00"', "\ufffd\U0001f600", id="one and a pair"),
         pytest.param(rb'"\\ud83d \ud83d"', "\\ud83d \ufffd", id="a backslash that is one"),
         pytest.param(b'"a\xff\xfeb"', "a\ufffd\ufffdb", id="no UTF-8"),
-        pytest.param(
-            rb'["NaN \" -Infinity", NaN, -Infinity]',
-            ['NaN " -Infinity', None, None],
-            id="no numbers",
-        ),
     ],
 )
 def test_what_others_write_is_read(written: bytes, read: Any, size: int) -> None:
@@ -66,3 +63,23 @@ def test_what_others_write_is_read(written: bytes, read: Any, size: int) -> None
 
 def test_a_byte_order_mark_says_nothing() -> None:
     assert read_json(b'\xef\xbb\xbf{"a": 1}') == {"a": 1}
+
+
+def test_numbers_that_are_none_are_null() -> None:
+    read = read_json(rb'["NaN \" -Infinity", NaN, -Infinity]')
+    assert read == ['NaN " -Infinity', None, None]
+
+
+@given(
+    st.lists(
+        st.sampled_from(["\\ud83d", "\\ude00", "\\\\", "\\u0041", "u", "d83d", "x" * 20]),
+        max_size=30,
+    ),
+    st.integers(16, 64),
+)
+def test_halves_are_found_wherever_a_step_ends(pieces: list[str], step: int) -> None:
+    raw = f'"{"".join(pieces)}"'.encode()
+    whole = json.loads(raw).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bigjson, "_STEP", step)
+        assert read_json(raw) == whole

@@ -72,6 +72,13 @@ CASES: Final[dict[str, tuple[str, int, Callable[[], bytes]]]] = {
     "a model's name of 30 MB": (CHAT, 400, lambda: _asked(model="m" * 30_000_000)),
     "ten million lists": (CHAT, 400, lambda: _asked(x=[])[:-2] + b"[]," * 10_000_000 + b"[]]}"),
     "thirty million levels": (CHAT, 400, lambda: b'{"x":' + b"[" * 30_000_000),
+    "25 MB that is no text": (CHAT, 400, lambda: _asked(x="")[:-2] + b"a\xff" * 12_500_000 + b'"}'),
+    "25 MB of backslashes": (CHAT, 400, lambda: b'{"x":"' + rb"\\" * 12_500_000 + b'",}'),
+    "halves of characters in 25 MB": (
+        CHAT,
+        200,
+        lambda: _asked(x="")[:-2] + (rb"\ud83d" + b"x" * 300) * 80_000 + b'"}',
+    ),
     "as many messages as may be": (MESSAGES, 200, lambda: _asked(messages=_turns(9_999))),
     "as many of one role": (
         MESSAGES,
