@@ -39,12 +39,10 @@ _NICE: Final = 5  # requests come first
 
 
 class CellQuestion(Struct, frozen=True, kw_only=True):
-    """What is asked. `ours`: the text is this program's own, what differs is in `parameters`."""
+    """What is asked."""
 
     data_dir: str
     sql: str
-    parameters: tuple[Any, ...] = ()
-    ours: bool = False
     form: Form = "json"
     limits: Limits = Limits()
 
@@ -99,8 +97,6 @@ def _told(question: CellQuestion) -> tuple[CellHead, bytes]:
             Path(question.data_dir),
             question.sql,
             question.limits,
-            parameters=question.parameters,
-            ours=question.ours,
         ) as answer:
             return _RENDER[question.form](answer)
     except RequestError as error:

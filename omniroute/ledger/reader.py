@@ -13,11 +13,10 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from msgspec import Struct
@@ -67,9 +66,7 @@ class LedgerReader:
     async def ask(
         self,
         sql: str,
-        parameters: Sequence[Any] = (),
         *,
-        ours: bool = False,
         form: Form = "json",
         limits: Limits,
     ) -> Told:
@@ -78,8 +75,6 @@ class LedgerReader:
         question = CellQuestion(
             data_dir=str(self._data_dir),
             sql=sql,
-            parameters=tuple(parameters),
-            ours=ours,
             form=form,
             limits=limits,
         )

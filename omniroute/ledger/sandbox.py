@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -57,11 +57,9 @@ class Limits(Struct, frozen=True, kw_only=True):
 class Answer:
     """A query that runs. Rows are DuckDB's Python values: Decimal, datetime without zone (UTC)."""
 
-    def __init__(
-        self, connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any], most: int
-    ) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, sql: str, most: int) -> None:
         self._started = time.monotonic()
-        self._cursor = connection.execute(sql, parameters)
+        self._cursor = connection.execute(sql)
         self._most = most
         described = self._cursor.description or ()
         self.columns = tuple(str(column[0]) for column in described)
@@ -149,18 +147,13 @@ def open_answer(
     data_dir: Path,
     sql: str,
     limits: Limits,
-    *,
-    parameters: Sequence[Any] = (),
-    ours: bool = False,
 ) -> Generator[Answer]:
     """The answer to one SELECT that can read nothing but the usage database. Blocks.
 
-    A text of this program's own (`ours`) need not be judged. Raises RequestError, ready for a
-    client: `invalid_request` for what is not one query or does not run, `timeout`, `unavailable`
-    while the file is held by somebody else or does not exist.
+    Raises RequestError, ready for a client: `invalid_request` for what is not one query or does not
+    run, `timeout`, `unavailable` while the file is held by somebody else or does not exist.
     """
-    if not ours:
-        _require_one_select(sql)
+    _require_one_select(sql)
     if not database_path(data_dir).exists():
         raise RequestError("unavailable", "there is no usage data yet", retry_after_s=1)
     try:
@@ -173,7 +166,7 @@ def open_answer(
             ) as connection,
             _bounded(connection, limits.seconds),
         ):
-            yield Answer(connection, sql, parameters, limits.rows)
+            yield Answer(connection, sql, limits.rows)
     except LedgerBusyError as exc:
         message = "another program has the usage database open; try again"
         raise RequestError("unavailable", message, retry_after_s=1) from exc

@@ -101,10 +101,7 @@ class Runtime:
         )
         self._listeners: list[Callable[[], None]] = []
         self._drainer = Drainer(self.data_dir)
-        self.usage = LedgerReader(self.data_dir, self._drainer)
-        """For what the gateway itself wants to know."""
         self.questions = LedgerReader(self.data_dir, self._drainer)
-        """For SQL of clients: nothing else waits behind it."""
 
     @classmethod
     async def open(cls, options: Options, first: Loaded, *, clock: Clock | None = None) -> Runtime:
@@ -193,7 +190,6 @@ class Runtime:
         """End the tasks, then bring every record into the database while it can be had."""
         await self._supervisor.stop()
         self.heavy.close()
-        await self.usage.close()
         await self.questions.close()
         await self.transports.close()
         await self.store.close()
