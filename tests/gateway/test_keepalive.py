@@ -70,7 +70,5 @@ async def test_a_silent_stream_is_kept_alive(tmp_path: Path, client: str) -> Non
 
 
 async def test_the_worker_looks_by_itself(tmp_path: Path) -> None:
-    async with running(tmp_path, ECHO) as gateway:
-        names = {task.get_name() for task in asyncio.all_tasks()}
-        assert gateway.runtime.worker == 0
-    assert "keep alive" in names
+    async with running(tmp_path, ECHO):
+        assert "keep alive" in {task.get_name() for task in asyncio.all_tasks()}
