@@ -301,7 +301,9 @@ class TranslatedStream:
         block = self._block_of(row)
         pieces = block.pieces
         for name in ("text", "json", "signature"):
-            value = _as_text(row.get(name), name)
+            value = row.get(name)
+            if value and type(value) is not str:
+                value = _as_text(value, name)
             if value:
                 # Arguments of what a table takes for text are that text.
                 as_text = name == "json" and block.kind == "text"
@@ -533,9 +535,7 @@ def error_node(failure: Failure, request_id: str) -> dict[str, Any]:
 
 
 def _as_text(value: Any, name: str) -> str:
-    """A piece as text; some servers send an object or a list where text is due."""
-    if type(value) is str:
-        return value
+    """A piece that is none; some servers send an object or a list where text is due."""
     if name == "json" and type(value) is dict:
         return to_json(value)
     return plain_text(value) or "" if name == "text" and type(value) is list else ""
