@@ -5,28 +5,43 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from omniroute.base.heavy import BIG_BYTES, Heavy
-from omniroute.errors import UpstreamError, UpstreamReportedError, UpstreamTimeoutError
-from omniroute.gateway.relay import read_until_started
+from omniroute.errors import (
+    STATUS,
+    UpstreamCutError,
+    UpstreamError,
+    UpstreamReportedError,
+    UpstreamTimeoutError,
+)
+from omniroute.gateway.relay import read_first, read_until_started
 from omniroute.request.provider import (
     Redact,
     ReportedFailureError,
     failure_in,
+    heard,
     read_whole,
     refused,
     request_to,
 )
 from omniroute.routing.retry import failure_of
+from omniroute.translation.failures import StreamFailedError
 from omniroute.translation.values import Destination, Failure, Outbound, Pair, Reply, Stream
 from omniroute.upstream.client import Exchange, Transport, UpstreamRequest
 from omniroute.upstream.outlet import Headers, Outlet
+from omniroute.wire.arrived import is_page
 
 T = TypeVar("T")
+WEB_PAGE: Final = Failure(
+    kind="upstream",
+    status=STATUS["upstream"],
+    message="the provider answered with a web page: its base_url is probably wrong",
+    code="upstream_web_page",
+)
 
 
 class AttemptFailedError(Exception):
@@ -162,43 +177,69 @@ async def _receive(
     exchange: Exchange,
     first_byte_ms: float,
 ) -> Answered | Begun:
-    status = exchange.status
-    if not ask.target.stream:
-        body = await read_whole(exchange)
-        reply_of = partial(ask.pair.reply, body, ask.body, ask.target, earlier=earlier)
-        try:
-            reply = (
-                await ask.heavy.run(reply_of)
-                if ask.is_big or len(body) >= BIG_BYTES or earlier
-                else reply_of()
-            )
-        except UpstreamReportedError:
-            failure = failure_in(body, exchange, ask.pair, ask.redact)
-            raise ReportedFailureError(failure) from None
-        await exchange.close()
-        return Answered(
-            reply=reply,
-            status=status,
-            headers=exchange.headers,
-            first_byte_ms=first_byte_ms,
-            dropped=outbound.dropped,
-        )
-    stream = (
-        await ask.heavy.run(lambda: ask.pair.stream(ask.body, ask.target, ahead=True))
-        if ask.is_big
-        else ask.pair.stream(ask.body, ask.target)
+    if ask.target.stream:
+        return await _receive_stream(ask, outbound, exchange, first_byte_ms)
+    body = await read_whole(exchange)
+    reply = await _read(
+        ask, exchange, body, partial(ask.pair.reply, body, ask.body, ask.target, earlier=earlier),
+        is_big=bool(earlier),
+    )  # fmt: skip
+    await exchange.close()
+    return Answered(
+        reply=reply,
+        status=exchange.status,
+        headers=exchange.headers,
+        first_byte_ms=first_byte_ms,
+        dropped=outbound.dropped,
     )
-    held, ended = await read_until_started(exchange, stream, ask.redact)
+
+
+async def _receive_stream(
+    ask: Ask, outbound: Outbound, exchange: Exchange, first_byte_ms: float
+) -> Begun:
+    first = await read_first(exchange)
+    if is_page(first) or ask.pair.is_whole(first):
+        body = first + await read_whole(exchange)
+        stream, held = await _read(
+            ask, exchange, body, partial(ask.pair.retell, body, ask.body, ask.target)
+        )
+        ended = True
+    else:
+        stream = (
+            await ask.heavy.run(lambda: ask.pair.stream(ask.body, ask.target, ahead=True))
+            if ask.is_big
+            else ask.pair.stream(ask.body, ask.target)
+        )
+        held, ended = await read_until_started(exchange, stream, ask.redact, first=first)
     return Begun(
         exchange=exchange,
         stream=stream,
         held=held,
         ended=ended,
-        status=status,
+        status=exchange.status,
         headers=exchange.headers,
         first_byte_ms=first_byte_ms,
         dropped=outbound.dropped,
     )
+
+
+async def _read(
+    ask: Ask, exchange: Exchange, body: bytes, work: Callable[[], T], *, is_big: bool = False
+) -> T:
+    """What a whole body says. Raises ReportedFailureError where that is a failure."""
+    try:
+        if is_big or ask.is_big or len(body) >= BIG_BYTES:
+            return await ask.heavy.run(work)
+        return work()
+    except StreamFailedError as error:
+        raise ReportedFailureError(heard(error.failure, ask.redact)) from None
+    except UpstreamCutError:
+        if is_page(body):
+            raise ReportedFailureError(WEB_PAGE) from None
+        raise
+    except UpstreamReportedError:
+        failure = failure_in(body, exchange, ask.pair, ask.redact)
+        raise ReportedFailureError(failure) from None
 
 
 def request_of(ask: Ask, outbound: Outbound) -> UpstreamRequest:

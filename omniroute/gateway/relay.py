@@ -16,6 +16,7 @@ from omniroute.request.provider import Redact, ReportedFailureError, heard
 from omniroute.routing.retry import failure_of
 from omniroute.translation.values import Failure, Stream
 from omniroute.upstream.client import Exchange
+from omniroute.wire.arrived import first_byte
 
 MAX_HOLD_S: Final = 10.0
 """A provider that says it began and then only pings is thinking; after this its client may know."""
@@ -23,20 +24,37 @@ MAX_HELD_BYTES: Final = 64 << 10
 """No answer takes more to announce itself."""
 
 
+async def read_first(exchange: Exchange) -> bytes:
+    """Bytes up to the first that can tell what comes; all of them where none does."""
+    data = await exchange.read()
+    while data and not first_byte(data) and len(data) <= MAX_HELD_BYTES:
+        chunk = await exchange.read()
+        if not chunk:
+            break
+        data += chunk
+    return data
+
+
 async def read_until_started(
-    exchange: Exchange, stream: Stream, redact: Redact, *, hold_s: float = MAX_HOLD_S
+    exchange: Exchange,
+    stream: Stream,
+    redact: Redact,
+    *,
+    first: bytes = b"",
+    hold_s: float = MAX_HOLD_S,
 ) -> tuple[bytes, bool]:
     """Client bytes up to the first that matter, and whether the upstream has closed.
 
     What only announces an answer is held, as a provider that is overloaded says so right behind it
-    and another one may still be asked. Raises ReportedFailureError, or an UpstreamError when the
-    upstream broke off before that.
+    and another one may still be asked. `first` was read before. Raises ReportedFailureError, or an
+    UpstreamError when the upstream broke off before that.
     """
     held = b""
     until_s: float | None = None
     now_s = asyncio.get_running_loop().time
     while not stream.started:
-        chunk = await exchange.read()
+        chunk = first or await exchange.read()
+        first = b""
         if chunk:
             held += stream.feed(chunk)
         if not chunk:

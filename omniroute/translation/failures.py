@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, cast, get_args
 
-from omniroute.errors import STATUS, Kind
+from omniroute.errors import STATUS, Kind, UpstreamReportedError
 from omniroute.translation.values import Failure
 
 KINDS: Final[frozenset[str]] = frozenset(get_args(Kind))
@@ -27,6 +27,14 @@ _BY_STATUS: Final[Mapping[int, Kind]] = {
     504: "timeout",
     529: "overloaded",
 }
+
+
+class StreamFailedError(UpstreamReportedError):
+    """A stream that came in the place of a whole answer ends with a failure."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
 
 
 def kind_of_status(status: int) -> Kind:

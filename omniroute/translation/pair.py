@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import orjson
@@ -17,7 +18,7 @@ from omniroute.errors import (
 )
 from omniroute.translation import hub
 from omniroute.translation.conversation import pair_results
-from omniroute.translation.failures import classify, parse_retry_after
+from omniroute.translation.failures import StreamFailedError, classify, parse_retry_after
 from omniroute.translation.format import Format
 from omniroute.translation.functions import SEAL_MARK
 from omniroute.translation.naming import path_with
@@ -27,7 +28,8 @@ from omniroute.translation.said import said_in_blocks
 from omniroute.translation.shape import is_object
 from omniroute.translation.stream import TranslatedStream
 from omniroute.translation.template import Converter
-from omniroute.translation.values import Destination, Failure, Outbound, Reply, Stream
+from omniroute.translation.values import Destination, Failure, Outbound, Reply, Stream, Usage
+from omniroute.wire.arrived import events_of, first_byte
 
 _PLAIN: Final[Mapping[str, tuple[Any, ...]]] = {"n": (None, 1), "logprobs": (None, False)}
 """Values of sampling fields under which an answer can be told in the other delivery: what lies
@@ -112,6 +114,8 @@ class FormatPair:
         self.forwards = tuple(forwards) if self.passthrough else ()
         self._setters = upstream.setters
         self._ways = {stream: _way(upstream, stream=stream) for stream in (False, True)}
+        own = upstream.framing.encoder().encode(b"{}")[:1]
+        self._foreign = frozenset((b"{", b"[")) - {own}
 
     def request(self, body: dict[str, Any], raw: bytes, target: Destination) -> Outbound:
         ctx = context(target, body)
@@ -139,15 +143,12 @@ class FormatPair:
         earlier: Sequence[bytes] = (),
     ) -> Reply:
         ctx = context(target, request)
+        answer = _object_in(body)
         try:
-            answer = read_json(body)
-        except orjson.JSONDecodeError as error:
-            raise UpstreamCutError("the upstream's answer is not JSON") from error
-        if not is_object(answer):
-            raise UpstreamCutError("the upstream's answer is not a JSON object")
-        if self._is_failure(answer, request, target):
-            raise UpstreamReportedError("the upstream's answer is an error")
-        try:
+            if answer is None:
+                return self._folded(body, ctx, target)
+            if self._is_failure(answer, request, target):
+                raise UpstreamReportedError("the upstream's answer is an error")
             if self.passthrough:
                 facts = run_object(self._upstream.functions["response.read"], answer, ctx)
                 stop = facts.get("stop")
@@ -165,8 +166,7 @@ class FormatPair:
                 )
             return self._translated(answer, ctx, target)
         except TranslationError as error:
-            message = f"the upstream's answer cannot be read: {error.message}"
-            raise UpstreamCutError(message) from error
+            raise _unreadable(error) from error
 
     def stream(
         self, request: dict[str, Any], target: Destination, *, ahead: bool = False
@@ -178,6 +178,31 @@ class FormatPair:
         if ahead:
             hub_of(ctx)
         return TranslatedStream(self._client, self._upstream, ctx)
+
+    def is_whole(self, first: bytes) -> bool:
+        return first_byte(first) in self._foreign
+
+    def retell(
+        self, body: bytes, request: dict[str, Any], target: Destination
+    ) -> tuple[Stream, bytes]:
+        answer = _object_in(body)
+        if answer is None:
+            stream = self.stream(request, target)
+            return stream, self._fed(stream, body)
+        if self._is_failure(answer, request, target):
+            raise UpstreamReportedError("the upstream's answer is an error")
+        ctx = context(target, request)
+        self._add_hub(ctx, target)
+        try:
+            response, usage = self._heard(answer, ctx)
+            self._name_lost(response, ctx)
+            stream = TranslatedStream(self._client, self._upstream, ctx)
+            stream.usage = usage
+            told = stream.replay(response)
+        except TranslationError as error:
+            raise _unreadable(error) from error
+        stream.done = True
+        return stream, told
 
     def replay(self, body: bytes, request: dict[str, Any], target: Destination) -> bytes:
         ctx = self._retold(request, target)
@@ -208,7 +233,7 @@ class FormatPair:
         """Raises TranslationError where an answer in the other delivery would lose something."""
         ctx = context(target, request)
         ctx["hub"] = asked = self._hub({**ctx, "dropped": {}}, target)
-        if any(asked.get("sampling", {}).get(name) not in plain for name, plain in _PLAIN.items()):
+        if _lost_of(asked):
             raise TranslationError("this answer can only be given as it came")
         return ctx
 
@@ -324,20 +349,48 @@ class FormatPair:
         self._upstream.check(decoded, ctx)
         return decoded
 
+    def _folded(self, body: bytes, ctx: Context, target: Destination) -> Reply:
+        """A stream that came for a whole answer."""
+        self._add_hub(ctx, target)
+        stream = TranslatedStream(self._client, self._upstream, ctx)
+        self._fed(stream, body)
+        response = stream.folded()
+        self._name_lost(response, ctx)
+        ctx["response"] = response
+        counted = stream.usage.output is not None
+        return Reply(
+            body=render(run(self._client.functions["response.encode"], response, ctx)),
+            usage=stream.usage,
+            stop=stream.stop,
+            dropped=tuple(ctx["dropped"]),
+            remember=stream.remember,
+            estimate=None if counted else stream.estimate(),
+        )
+
+    def _fed(self, stream: Stream, body: bytes) -> bytes:
+        """What a stream makes of a body that holds all its events, in whatever framing."""
+        encoder = self._upstream.framing.encoder()
+        events = [encoder.encode(event.data, event.event) for event in events_of(body)]
+        told = stream.feed(b"".join(events)) + stream.finish()
+        if stream.failure is not None:
+            raise StreamFailedError(stream.failure)
+        return told
+
+    def _name_lost(self, response: dict[str, Any], ctx: Context) -> None:
+        """What the client's own format has and the hub between two deliveries has not."""
+        if not self.passthrough:
+            return
+        with suppress(TranslationError):  # a body that only its own format understands
+            decode = self._client.functions["request.decode"]
+            for name in _lost_of(run_object(decode, ctx["request"], {**ctx, "dropped": {}})):
+                drop(ctx, name)
+        if _is_signed(response):
+            drop(ctx, "signature")
+
     def _translated(self, answer: dict[str, Any], ctx: Context, target: Destination) -> Reply:
         upstream, client = self._upstream, self._client
         self._add_hub(ctx, target)
-        decoded: Any = run(upstream.functions["response.decode"], answer, ctx)
-        if not is_object(decoded) or not (decoded.get("blocks") or decoded.get("stop")):
-            raise UpstreamCutError("the upstream's answer holds no message")
-        response = decoded
-        response["blocks"] = _with_ids(response.get("blocks") or [], ctx)
-        response["stop"] = hub.settle_stop(response.get("stop"), response["blocks"]) or "end_turn"
-        response.setdefault("model", ctx["model"])
-        usage = hub.usage_of(response.pop("usage", None))
-        counts = hub.usage_object(usage)
-        if counts:
-            response["usage"] = counts
+        response, usage = self._heard(answer, ctx)
         ctx["response"] = response
         body = render(run(client.functions["response.encode"], response, ctx))
         return Reply(
@@ -348,6 +401,34 @@ class FormatPair:
             remember=hub.remember(response, upstream.name, client.forgets),
             estimate=said_in_blocks(response["blocks"]) if usage.output is None else None,
         )
+
+    def _heard(self, answer: dict[str, Any], ctx: Context) -> tuple[dict[str, Any], Usage]:
+        """A whole answer in the hub, and what it cost."""
+        decoded: Any = run(self._upstream.functions["response.decode"], answer, ctx)
+        if not is_object(decoded) or not (decoded.get("blocks") or decoded.get("stop")):
+            raise UpstreamCutError("the upstream's answer holds no message")
+        response = decoded
+        response["blocks"] = _with_ids(response.get("blocks") or [], ctx)
+        response["stop"] = hub.settle_stop(response.get("stop"), response["blocks"]) or "end_turn"
+        response.setdefault("model", ctx["model"])
+        usage = hub.usage_of(response.pop("usage", None))
+        counts = hub.usage_object(usage)
+        if counts:
+            response["usage"] = counts
+        return response, usage
+
+
+def _object_in(body: bytes) -> dict[str, Any] | None:
+    """The JSON object that an answer is; None for what may be a stream."""
+    try:
+        answer = read_json(body)
+    except orjson.JSONDecodeError:
+        return None
+    return answer if is_object(answer) else None
+
+
+def _unreadable(error: TranslationError) -> UpstreamCutError:
+    return UpstreamCutError(f"the upstream's answer cannot be read: {error.message}")
 
 
 def drop_unknown(known: frozenset[str] | None, body: dict[str, Any], ctx: Context) -> None:
@@ -399,8 +480,20 @@ def _overlay(body: dict[str, Any], written: dict[str, Any]) -> None:
             body[name] = part
 
 
+def _lost_of(asked: dict[str, Any]) -> list[str]:
+    """Sampling fields whose answer cannot be told in the other delivery."""
+    sampling = asked.get("sampling", {})
+    return [name for name, plain in _PLAIN.items() if sampling.get(name) not in plain]
+
+
 def _need_unsigned(response: dict[str, Any]) -> None:
     """Writing a signature seals it for its provider; one that was kept may be sealed already."""
-    for block in response["blocks"]:
-        if block.get("signature") is not None or block.get("type") == "redacted_thinking":
-            raise TranslationError("a signed thought can only be given as it came")
+    if _is_signed(response):
+        raise TranslationError("a signed thought can only be given as it came")
+
+
+def _is_signed(response: dict[str, Any]) -> bool:
+    return any(
+        block.get("signature") is not None or block.get("type") == "redacted_thinking"
+        for block in response["blocks"]
+    )

@@ -211,7 +211,10 @@ class Pair(Protocol):
         *,
         earlier: Sequence[bytes] = (),
     ) -> Reply:
-        """The provider's answer to the client's. Raises UpstreamCutError when unreadable.
+        """The provider's answer to the client's; a stream that came in its place is folded.
+
+        Raises UpstreamCutError when unreadable, UpstreamReportedError for the words of an error; of
+        one inside a stream it is a StreamFailedError, which holds the failure.
 
         `earlier` are the answers to what was sent before, in order.
         """
@@ -221,6 +224,20 @@ class Pair(Protocol):
         self, request: dict[str, Any], target: Destination, *, ahead: bool = False
     ) -> Stream:
         """`ahead`: what the answer needs of the request is read now, and not when it is needed."""
+        ...
+
+    def is_whole(self, first: bytes) -> bool:
+        """Whether the first bytes for a stream begin something else than the format's frames: a
+        whole answer, or a stream in another framing. Both are for `retell`."""
+        ...
+
+    def retell(
+        self, body: bytes, request: dict[str, Any], target: Destination
+    ) -> tuple[Stream, bytes]:
+        """Such a body, read to its end: the stream at its end, and all that the client gets of it.
+
+        Raises as `reply` does.
+        """
         ...
 
     def replay(self, body: bytes, request: dict[str, Any], target: Destination) -> bytes:
