@@ -277,6 +277,8 @@ class Provider(Struct, frozen=True, kw_only=True):
     """Declared models win over the preset's; a model that is in neither may still be called as
     `provider/model` unless `strict_models`."""
     strict_models: bool = False
+    omit: tuple[Word, ...] = ()
+    """Members of a request's body, at its top, that this server does not bear."""
     resilience: Resilience | None = None
 
 

@@ -28,6 +28,7 @@ from omniroute.request.provider import (
     refused,
     request_to,
 )
+from omniroute.request.unasked import Unasked, refused_of
 from omniroute.routing.retry import failure_of
 from omniroute.translation.failures import StreamFailedError
 from omniroute.translation.values import Destination, Failure, Outbound, Pair, Reply, Stream
@@ -101,13 +102,18 @@ class Ask(Struct, frozen=True, kw_only=True):
     """On the loop's clock; for a stream it bounds only the time to its first bytes."""
     redact: Redact
     """For what the provider says of a failure."""
+    unasked: Unasked
+    """Is told what a server refused that no client had asked for."""
     heavy: Heavy
     is_big: bool
     """Work on the body is done there."""
 
 
 async def attempt(ask: Ask, transport: Transport) -> Answered | Begun:
-    """Raises AttemptFailedError; TranslationError when the body cannot be expressed."""
+    """Raises AttemptFailedError; TranslationError when the body cannot be expressed.
+
+    A server that refuses by name what only the gateway asked for is asked once more without.
+    """
     outbound = (
         await ask.heavy.run(lambda: ask.pair.request(ask.body, ask.raw, ask.target))
         if ask.is_big
@@ -118,7 +124,18 @@ async def attempt(ask: Ask, transport: Transport) -> Answered | Begun:
         part = replace(outbound, body=body)
         earlier.append(await _exchange(ask, transport, part, _receive_part))
 
-    return await _exchange(ask, transport, outbound, partial(_receive, ask, outbound, earlier))
+    try:
+        return await _exchange(ask, transport, outbound, partial(_receive, ask, outbound, earlier))
+    except AttemptFailedError as error:
+        failure = error.failure
+        said = (failure.message, failure.param)
+        refused_fields = refused_of(outbound.added, status=error.status, said=said)
+        if not refused_fields:
+            raise
+    now_s = asyncio.get_running_loop().time()
+    ask.unasked.learn(ask.outlet.key, refused_fields, now_s)
+    target = replace(ask.target, without=ask.target.without | refused_fields)
+    return await attempt(replace(ask, target=target), transport)
 
 
 async def _exchange(

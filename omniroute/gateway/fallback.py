@@ -86,6 +86,9 @@ async def ask_of(request: Request, admit: Admit, candidate: Candidate) -> Ask:
     if facts.calls:
         recalled = await recall(request.services.store, request.record.key, facts.calls, now_s)
     declared = candidate.declared
+    without = frozenset(candidate.provider.omit)
+    if request.record.stream:
+        without |= request.services.unasked.of(outlet.key, request.now_s())
     pair = snapshot.formats.pair(inbound.format, outlet.format, inbound.kind)
     known = pair.passthrough and candidate.provider.id == request.known_to
     body = request.body if known else request.full
@@ -99,6 +102,7 @@ async def ask_of(request: Request, admit: Admit, candidate: Candidate) -> Ask:
             capabilities=candidate.capabilities,
             context_window=candidate.window,
             max_output_tokens=None if declared is None else declared.max_output_tokens,
+            without=without,
             max_inputs=None if declared is None else declared.max_inputs,
             set_fields=fields_for_model(admit.set_fields, candidate.capabilities),
             framing=inbound.stream_framing,
@@ -113,6 +117,7 @@ async def ask_of(request: Request, admit: Admit, candidate: Candidate) -> Ask:
         request_id=inbound.request_id,
         deadline=request.deadline,
         redact=snapshot.redact,
+        unasked=request.services.unasked,
         heavy=request.services.heavy,
         is_big=request.is_big,
     )

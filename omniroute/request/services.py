@@ -12,6 +12,7 @@ from omniroute.base.clock import Clock
 from omniroute.base.heavy import Heavy
 from omniroute.ledger.record import RequestRecord
 from omniroute.request.keepalive import KeepAlive
+from omniroute.request.unasked import Unasked
 from omniroute.routing.live import LiveState
 from omniroute.state.store import Store
 from omniroute.upstream.pool import TransportPool
@@ -25,6 +26,7 @@ class Services(Struct, kw_only=True, eq=False):
     store: Store
     heavy: Heavy
     alive: KeepAlive
+    unasked: Unasked
     append: Callable[[RequestRecord], bool]
     """Writes a record; False when it had to be dropped."""
     notify: Callable[[BudgetEvent], None]

@@ -22,6 +22,7 @@ from omniroute.translation.pair import (
     context,
     drop_unknown,
     fixed_headers,
+    left_of,
     render,
     run,
     run_object,
@@ -48,6 +49,8 @@ class EmbeddingPair(FormatPair):
             if self.passthrough
             else _asked(self._upstream, self._hub(ctx, target), ctx)
         )
+        if target.without:
+            sent = left_of(sent, target, (), ctx)
         *earlier, last = _parts(sent, self._rules, target.max_inputs)
         return Outbound(
             path=path_with(_path(self._rules, sent), target.model),

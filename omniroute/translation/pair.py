@@ -114,24 +114,29 @@ class FormatPair:
         self.forwards = tuple(forwards) if self.passthrough else ()
         self._setters = upstream.setters
         self._ways = {stream: _way(upstream, stream=stream) for stream in (False, True)}
+        self._asks = tuple(upstream.table.mapping("passthrough", "ask"))
         own = upstream.framing.encoder().encode(b"{}")[:1]
         self._foreign = frozenset((b"{", b"[")) - {own}
 
     def request(self, body: dict[str, Any], raw: bytes, target: Destination) -> Outbound:
         ctx = context(target, body)
-        if self.passthrough:
-            data = self._passed(body, raw, target, ctx)
-        else:
-            data = render(
-                run(self._upstream.functions["request.encode"], self._hub(ctx, target), ctx)
-            )
+        sent: dict[str, Any] = (
+            self._passed(body, raw, target, ctx)
+            if self.passthrough
+            else run(self._upstream.functions["request.encode"], self._hub(ctx, target), ctx)
+        )
+        added = self._added(sent, body) if target.stream else ()
+        if target.without:
+            sent = left_of(sent, target, added, ctx)
+            added = tuple(name for name in added if name in sent)
         way = self._ways[target.stream]
         return Outbound(
             path=path_with(way.path, target.model),
             headers=way.headers,
-            body=data,
+            body=raw if raw and self.passthrough and sent == body else render(sent),
             query=way.query,
             dropped=tuple(ctx["dropped"]),
+            added=added,
         )
 
     def reply(
@@ -275,7 +280,14 @@ class FormatPair:
             return False
         return any(type(said.get(name)) is str for name in ("message", "code", "type"))
 
-    def _passed(self, body: dict[str, Any], raw: bytes, target: Destination, ctx: Context) -> bytes:
+    def _added(self, sent: dict[str, Any], body: dict[str, Any]) -> tuple[str, ...]:
+        """What is asked for by nobody but the gateway."""
+        theirs = body if self.passthrough else ()
+        return tuple(name for name in self._asks if name in sent and name not in theirs)
+
+    def _passed(
+        self, body: dict[str, Any], raw: bytes, target: Destination, ctx: Context
+    ) -> dict[str, Any]:
         """The client's own body with what the target changes put in its places."""
         upstream = self._upstream
         asked_stream = target.asked_stream
@@ -288,7 +300,7 @@ class FormatPair:
             changed.update(run_object(upstream.functions["passthrough.ask"], changed, ctx))
         if "passthrough.unsealed" in upstream.functions:
             changed = self._unsealed(changed, raw, ctx)
-        return raw if changed == body and raw else render(changed)
+        return changed
 
     def _with_changes(
         self, body: dict[str, Any], target: Destination, ctx: Context, more: Mapping[str, Any] = {}
@@ -429,6 +441,15 @@ def _object_in(body: bytes) -> dict[str, Any] | None:
 
 def _unreadable(error: TranslationError) -> UpstreamCutError:
     return UpstreamCutError(f"the upstream's answer cannot be read: {error.message}")
+
+
+def left_of(
+    sent: dict[str, Any], target: Destination, added: Sequence[str], ctx: Context
+) -> dict[str, Any]:
+    """A body without what the provider does not bear; what a client said of it is noted."""
+    for name in sorted(target.without & sent.keys() - set(added)):
+        drop(ctx, name)
+    return {name: value for name, value in sent.items() if name not in target.without}
 
 
 def drop_unknown(known: frozenset[str] | None, body: dict[str, Any], ctx: Context) -> None:

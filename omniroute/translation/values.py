@@ -78,6 +78,8 @@ class Destination(Struct, frozen=True, kw_only=True):
     """Whether the body itself asks for a stream, where its facts have been read already."""
     recalled: Mapping[str, Any] = {}
     """Kept from earlier answers by tool-call id: what this format has no place for."""
+    without: frozenset[str] = frozenset()
+    """Members of the body, at its top, that the provider does not bear."""
     max_inputs: int | None = None
     """Inputs that the model takes in one request for vectors; None for what the format bears."""
     now_s: int = 0
@@ -97,6 +99,8 @@ class Outbound(Struct, frozen=True, kw_only=True):
     query: tuple[tuple[str, str], ...] = ()
     dropped: tuple[str, ...] = ()
     """Fields of the client's request that the provider's format cannot express."""
+    added: tuple[str, ...] = ()
+    """Members of the body that only the gateway asked for, and can do without."""
     earlier: tuple[bytes, ...] = ()
     """Bodies to be sent before, where one request of the provider does not hold all of it."""
 

@@ -31,6 +31,7 @@ from omniroute.ledger.record import RequestRecord
 from omniroute.ledger.spool import Spool
 from omniroute.request.keepalive import KeepAlive
 from omniroute.request.services import Services
+from omniroute.request.unasked import Unasked
 from omniroute.routing.health import Change, describe_change, name_of
 from omniroute.routing.live import LiveState
 from omniroute.state.store import Store
@@ -80,6 +81,7 @@ class Runtime:
                 store=store,
                 heavy=self.heavy,
                 alive=self.alive,
+                unasked=Unasked(),
                 append=self._append,
                 notify=self._notify,
                 skipped=self.meters.skip,

@@ -37,6 +37,7 @@ from omniroute.request.inbound import Inbound
 from omniroute.request.keepalive import KeepAlive
 from omniroute.request.request import Request
 from omniroute.request.services import Services
+from omniroute.request.unasked import Unasked
 from omniroute.routing.attempts import Attempts, GiveUp, Try, Wait
 from omniroute.routing.live import LiveState
 from omniroute.routing.resolve import list_models
@@ -230,6 +231,7 @@ async def served(config: Config, asked: Mapping[str, Any]) -> tuple[list[str], s
         live=LiveState(),
         heavy=Heavy(),
         alive=KeepAlive(),
+        unasked=Unasked(),
         store=store,
         append=lambda record: True,
         notify=lambda event: None,

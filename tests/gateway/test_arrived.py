@@ -41,8 +41,8 @@ class Lab(Struct):
         self, client: str, script: Script, *, stream: bool, model: str = "lab/m"
     ) -> httpx.Response:
         self.script = script
-        body = {"model": model, "stream": stream, "max_tokens": 9}
-        body["messages"] = [{"role": "user", "content": "hi"}]
+        turns = [{"role": "user", "content": "hi"}]
+        body = {"model": model, "stream": stream, "max_tokens": 9, "messages": turns}
         return await self.gateway.client.post(PATHS[client], json=body)
 
     async def record_of(self, reply: httpx.Response) -> RequestRecord:

@@ -21,7 +21,7 @@ from tests.upstreams.server import DIALECTS
 FORMATS = formats()
 PAIRS = list(product(DIALECTS, DIALECTS))
 CHAT, ANTHROPIC, GEMINI = "openai-chat", "anthropic", "gemini"
-ASKED = {
+ASKED: dict[str, dict[str, Any]] = {
     "openai-chat": {"messages": [{"role": "user", "content": "hi"}]},
     "openai-responses": {"input": "hi"},
     "anthropic": {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 99},
