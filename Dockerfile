@@ -16,7 +16,8 @@ COPY translators translators
 COPY schemas schemas
 RUN pip wheel --no-deps --wheel-dir dist . \
     && /opt/omniroute/bin/pip install --no-deps dist/*.whl \
-    && /opt/omniroute/bin/python -m compileall -q /opt/omniroute/lib
+    && /opt/omniroute/bin/python -m compileall -q /opt/omniroute/lib \
+    && /opt/omniroute/bin/omniroute formats >/dev/null
 
 FROM python:${PYTHON}-slim
 RUN groupadd --system --gid 10001 omniroute \

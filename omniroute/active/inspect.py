@@ -9,12 +9,14 @@ from functools import lru_cache
 from msgspec import Struct
 from msgspec.structs import replace
 
+from omniroute.active.shelf import shelf
 from omniroute.active.tables import read_tables, shipped_formats, user_folder
 from omniroute.catalog.presets import is_priced, load_presets
 from omniroute.config.check import Checked, check
 from omniroute.config.diagnostics import Diagnostic
 from omniroute.config.loader import Reader
 from omniroute.errors import TableError
+from omniroute.translation.program import ProgramShelf
 from omniroute.translation.values import Formats
 
 
@@ -33,9 +35,10 @@ def inspect(
 
     Raises ConfigError when a table cannot be read.
     """
+    kept = shelf() if tables is None else None
     if tables is None:
         tables = read_tables(*((user_folder(files),) if files else ()))
-    formats, problems = _compile(tuple(tables.items()))
+    formats, problems = _compile(tuple(tables.items()), kept)
     checked = _check(files, reader, None if formats is None else formats.names())
     if problems:
         checked = replace(
@@ -55,7 +58,7 @@ def check_only(files: tuple[str, ...], reader: Reader) -> Checked:
     shipped = shipped_formats()
     tables = read_tables(*((user_folder(files),) if files else ()))
     if len(tables) > len(shipped):
-        return inspect(files, reader, tables=tables).checked
+        return inspect(files, reader).checked
     return _check(files, reader, shipped)
 
 
@@ -71,12 +74,14 @@ def _check(files: tuple[str, ...], reader: Reader, formats: Collection[str] | No
 
 
 @lru_cache(maxsize=2)
-def _compile(tables: tuple[tuple[str, str], ...]) -> tuple[Formats | None, tuple[Diagnostic, ...]]:
+def _compile(
+    tables: tuple[tuple[str, str], ...], kept: ProgramShelf | None
+) -> tuple[Formats | None, tuple[Diagnostic, ...]]:
     """Compiling takes half a second; a reload seldom changes a table."""
     from omniroute.translation.registry import load_formats  # `check_only` does without
 
     try:
-        return load_formats(dict(tables)), ()
+        return load_formats(dict(tables), kept), ()
     except TableError as error:
         found = [item for item in error.diagnostics if isinstance(item, Diagnostic)]
         return None, tuple(found)

@@ -26,8 +26,9 @@ def read_tables(*folders: Path) -> dict[str, str]:
     folder that does not exist holds nothing. Raises ConfigError when a file cannot be read.
     """
     shipped = data_dir("translators")
+    users = [folder for folder in folders if folder.resolve() != shipped]
     texts: dict[str, str] = {}
-    for folder in dict.fromkeys((shipped, *folders)):
+    for folder in dict.fromkeys((shipped, *users)):
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
             if path.suffix in SUFFIXES:
                 name = path.name if folder == shipped else str(path)

@@ -35,10 +35,11 @@ def _codes(_ctx: click.Context) -> Iterable[str]:
 
 
 def _formats(ctx: click.Context) -> Iterable[str]:
+    from omniroute.active.shelf import shelf
     from omniroute.active.tables import read_tables
     from omniroute.translation.registry import load_formats
 
-    return load_formats(read_tables(Path(ctx.params["tables"]))).names()
+    return load_formats(read_tables(Path(ctx.params["tables"])), shelf()).names()
 
 
 def _presets(_ctx: click.Context) -> Iterable[str]:

@@ -10,6 +10,7 @@ from typing import TypeVar
 import click
 import orjson
 
+from omniroute.active.shelf import shelf
 from omniroute.active.tables import USER_FOLDER, read_tables
 from omniroute.cli.tabular import aligned, window
 from omniroute.errors import OmnirouteError, TableError
@@ -58,7 +59,7 @@ def formats_command(tables: str, *, as_json: bool) -> None:
 def load_tables(folder: str) -> Formats:
     texts = read_tables(Path(folder))
     try:
-        return load_formats(texts)
+        return load_formats(texts, shelf())
     except TableError as error:
         click.echo(str(error), err=True)
         raise OmnirouteError("the tables cannot be used") from error

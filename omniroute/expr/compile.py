@@ -29,6 +29,19 @@ _ORDER: Final = {
     "gte": ("_less_equal", True),
 }
 
+OPERATORS: Final[Mapping[str, Function]] = {
+    "_equals": equals,
+    "_less": less,
+    "_less_equal": less_equal,
+    "_flatten": flatten,
+}
+"""What any generated code may call."""
+
+
+def bound_name(function: str) -> str:
+    """How generated code names a function of expressions."""
+    return f"fn_{function}"
+
 
 def parse_expression(text: str) -> Node:
     """The tree of a JMESPath expression; raises ExpressionError with the position of the fault."""
@@ -81,12 +94,7 @@ class Emitter:
         self.source = source
         self.functions = functions
         self.special = special or {}
-        for name, value in (
-            ("_equals", equals),
-            ("_less", less),
-            ("_less_equal", less_equal),
-            ("_flatten", flatten),
-        ):
+        for name, value in OPERATORS.items():
             source.bind(name, value)
 
     def emit(self, node: Node, at: str) -> str:
@@ -257,7 +265,7 @@ class Emitter:
             raise ExpressionError(f"there is no function {name}()")
         check_arity(name, function, len(arguments))
         values = [self.emit(argument, at) for argument in arguments]
-        bound = self.source.bind(f"fn_{name}", function)
+        bound = self.source.bind(bound_name(name), function)
         return self.source.assign(f"{bound}({', '.join(values)})")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from types import CodeType
 from typing import Any
 
 from omniroute.errors import ExpressionError
@@ -22,6 +23,9 @@ class Source:
 
     def __init__(self) -> None:
         self.constants: dict[str, Any] = {}
+        """JSON values by the names that the code has for them."""
+        self.bound: dict[str, Any] = {}
+        """Python objects that the code calls, in the same way."""
         self.lines: list[str] = []
         self.booleans: set[str] = set()
         self._depth = 0
@@ -50,7 +54,7 @@ class Source:
 
     def bind(self, name: str, value: Any) -> str:
         """Make a Python object reachable from the generated code under `name`."""
-        self.constants[name] = value
+        self.bound[name] = value
         return name
 
     @contextmanager
@@ -91,8 +95,12 @@ class Source:
     def remember(self, at: str, step: str, name: str) -> None:
         self._known[-1][at, step] = name
 
+    def code(self, filename: str) -> CodeType:
+        """What was written, compiled; it finds constants and bound objects in its globals."""
+        return compile("\n".join(self.lines) + "\n", filename, "exec")
+
     def build(self, filename: str) -> dict[str, Any]:
-        """Compile what was written; the module's names, functions included."""
-        namespace = dict(self.constants)
-        exec(compile("\n".join(self.lines) + "\n", filename, "exec"), namespace)  # noqa: S102 - our own text
+        """The names of the compiled module, functions included."""
+        namespace = {**self.bound, **self.constants}
+        exec(self.code(filename), namespace)  # noqa: S102 - our own text
         return namespace

@@ -12,8 +12,8 @@ from omniroute.config.model import RequestLimits
 from omniroute.errors import TranslationError
 from omniroute.translation.format import Format
 from omniroute.translation.pair import run
+from omniroute.translation.program import Converter
 from omniroute.translation.shape import is_array
-from omniroute.translation.template import Converter
 
 _SHOWN = 100
 """Characters of a client's own name that it is told."""

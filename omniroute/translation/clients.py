@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any, Final, cast, get_args
 
 from omniroute.config.model import ModelKind
+from omniroute.translation.problem import Problem
 from omniroute.translation.table import Table
-from omniroute.translation.template import Problem
 from omniroute.translation.values import Act, Endpoint, KeyPlaces
 from omniroute.wire.framing import FRAMINGS
 

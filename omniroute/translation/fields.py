@@ -14,8 +14,8 @@ from msgspec import Meta, Struct
 
 from omniroute.errors import TranslationError
 from omniroute.expr.functions import type_name
+from omniroute.translation.problem import Problem
 from omniroute.translation.shape import is_array, is_object
-from omniroute.translation.template import Problem
 
 ROOT: Final = "request"
 """The shape of the body itself."""

@@ -14,8 +14,10 @@ from omniroute.translation.clients import client_problems, endpoints_of
 from omniroute.translation.failures import KINDS
 from omniroute.translation.fields import KnownFields, known_fields
 from omniroute.translation.hub import present
+from omniroute.translation.problem import Path, Problem
+from omniroute.translation.program import Converter, Program
 from omniroute.translation.table import Table, describe
-from omniroute.translation.template import Converter, Path, Problem, TemplateCompiler
+from omniroute.translation.template import TemplateCompiler
 from omniroute.translation.values import Endpoint
 from omniroute.wire.framing import FRAMINGS, Framing
 
@@ -128,16 +130,16 @@ class Format(Struct, frozen=True, kw_only=True):
                 runtime.drop(ctx, row.short)
 
 
-def compile_table(table: Table) -> tuple[Format | None, tuple[Diagnostic, ...]]:
+def compile_table(table: Table) -> tuple[Program | None, tuple[Diagnostic, ...]]:
     """Compile every template; None when there is anything to complain of."""
-    build = _Build(table)
-    build.write()
-    if build.problems:
-        return None, describe(table, build.problems)
-    return build.format(), ()
+    writer = _Writer(table)
+    writer.write()
+    if writer.problems:
+        return None, describe(table, writer.problems)
+    return writer.compiler.program(f"<{table.file}>"), ()
 
 
-class _Build:
+class _Writer:
     def __init__(self, table: Table) -> None:
         self.table = table
         self.compiler = TemplateCompiler(
@@ -145,17 +147,9 @@ class _Build:
         )
         self.compiler.collect_names(dict(table.sections))
         self.problems: list[Problem] = self.compiler.problems
-        self.frames: dict[Path, list[str]] = {}
-        self.endpoints: tuple[Endpoint, ...] = ()
-        self.fields, problems = known_fields(table.mapping("fields"))
-        self.problems += problems
-        self.embedded, problems = known_fields(table.mapping("embedding", "fields"))
-        self.problems += [_under("embedding", problem) for problem in problems]
 
-    def add(self, path: Path, template: Any, name: str | None = None) -> str:
-        name = name or ".".join(str(step) for step in path)
-        self.compiler.add(name, template, path)
-        return name
+    def add(self, path: Path, template: Any, name: str | None = None) -> None:
+        self.compiler.add(name or _name(path), template, path)
 
     def write(self) -> None:
         table = self.table
@@ -195,6 +189,10 @@ class _Build:
                 self.add(("continuing", key), template)
         self._write_client()
         self._check_kinds()
+        _, problems = known_fields(table.mapping("fields"))
+        self.problems += problems
+        _, problems = known_fields(table.mapping("embedding", "fields"))
+        self.problems += [_under("embedding", problem) for problem in problems]
 
     def _answer_facts(self) -> dict[str, Any]:
         """The part of the response's decoder that reads usage and stop reason."""
@@ -277,13 +275,8 @@ class _Build:
                 self._write_list(("stream", "encode", key, kind))
 
     def _write_list(self, path: tuple[str, ...]) -> None:
-        template = self.table.section(*path)
-        if template is None:
-            return
-        templates = cast(list[Any], template) if isinstance(template, list) else [template]
-        self.frames[path] = [
-            self.add((*path, number), item) for number, item in enumerate(templates)
-        ]
+        for number, template in enumerate(_templates(self.table, path)):
+            self.add((*path, number), template)
 
     def _write_passthrough(self) -> None:
         for key in ("ask", "unsealed"):
@@ -305,7 +298,7 @@ class _Build:
         for section in ("count", "details"):
             if (template := self.table.section("client", section, "of")) is not None:
                 self.add(("client", section, "of"), template)
-        self.endpoints, problems = endpoints_of(self.table)
+        _, problems = endpoints_of(self.table)
         self.problems += [*problems, *client_problems(self.table)]
 
     def _check_kinds(self) -> None:
@@ -320,90 +313,108 @@ class _Build:
                         )
                     )
 
-    def format(self) -> Format:
-        table = self.table
-        functions = self.compiler.build(f"<{table.file}>")
 
-        def frames(*path: str) -> Frames:
-            return tuple(functions[name] for name in self.frames.get(path, ()))
+def make_format(table: Table, program: Program) -> Format:
+    """A table, ready to be used, and its program."""
+    functions = program.load()
 
-        def by_kind(key: str) -> dict[str, Frames]:
-            kinds = table.mapping("stream", "encode", key)
-            return {kind: frames("stream", "encode", key, kind) for kind in kinds}
-
-        writers = Writers(
-            parallel=table.section("stream", "encode", "order") == "parallel",
-            start=frames("stream", "encode", "start"),
-            open=by_kind("open"),
-            delta=by_kind("delta"),
-            close=by_kind("close"),
-            finish=frames("stream", "encode", "finish"),
-            error=frames("stream", "encode", "error"),
-            ping=frames("stream", "encode", "ping"),
-        )
-        reads = self.compiler.root_reads("request.decode")
-        known = reads | set(table.sections.get("known") or ())
-        said = self.compiler.root_reads("request.said")
-        terminal = table.mapping("stream", "terminal")
-        marker = terminal.get("data")
-        return Format(
-            name=table.name,
-            table=table,
-            endpoints=self.endpoints,
-            framing=FRAMINGS[table.sections["framing"]],
-            functions=functions,
-            writers=writers,
-            unsupported=tuple(
-                Unsupported(
-                    field=field,
-                    action="reject" if rule == "reject" or "reject" in rule else "drop",
-                    when=functions.get(field),
-                )
-                for field, rule in table.mapping("unsupported").items()
-            ),
-            setters={field: functions[f"set.{field}"] for field in table.mapping("set")},
-            fields=self.fields,
-            known_fields=None if "@" in reads else frozenset(known),
-            conversation=None if "@" in said else said,
-            extra=self._extra(functions),
-            answers_need_hub="hub" in self._answer_vars(functions),
-            forgets=frozenset(table.sections.get("forgets") or ()),
-            named=table.sections["framing"] == "sse-named",
-            marker=marker.encode() if isinstance(marker, str) else None,
-            embedding=self._embeddings(functions),
-            ends_with_stop=bool(terminal.get("stop")),
+    def frames(*path: str) -> Frames:
+        return tuple(
+            functions[_name((*path, number))] for number in range(len(_templates(table, path)))
         )
 
-    def _embeddings(self, functions: Mapping[str, Converter]) -> Embeddings | None:
-        section = self.table.mapping("embedding")
-        if not section:
-            return None
-        reads = self.compiler.root_reads("embedding.request.decode")
-        known = reads | set(section.get("known") or ())
-        return Embeddings(
-            paths=self.table.mapping("embedding", "paths"),
-            batch=self.table.section("embedding", "batch", "member"),
-            most=self.table.section("embedding", "batch", "most"),
-            fields=self.embedded,
-            known_fields=None if "@" in reads else frozenset(known),
-            setters={
-                field: functions[f"embedding.set.{field}"]
-                for field in self.table.mapping("embedding", "set")
-            },
-        )
+    def by_kind(key: str) -> dict[str, Frames]:
+        kinds = table.mapping("stream", "encode", key)
+        return {kind: frames("stream", "encode", key, kind) for kind in kinds}
 
-    def _answer_vars(self, functions: Mapping[str, Converter]) -> frozenset[str]:
-        return self.compiler.vars_of(n for n in functions if n.startswith(("response", "stream")))
+    writers = Writers(
+        parallel=table.section("stream", "encode", "order") == "parallel",
+        start=frames("stream", "encode", "start"),
+        open=by_kind("open"),
+        delta=by_kind("delta"),
+        close=by_kind("close"),
+        finish=frames("stream", "encode", "finish"),
+        error=frames("stream", "encode", "error"),
+        ping=frames("stream", "encode", "ping"),
+    )
+    reads = program.root_reads("request.decode")
+    known = reads | set(table.sections.get("known") or ())
+    said = program.root_reads("request.said")
+    answering = program.vars_of(n for n in functions if n.startswith(("response", "stream")))
+    terminal = table.mapping("stream", "terminal")
+    marker = terminal.get("data")
+    return Format(
+        name=table.name,
+        table=table,
+        endpoints=endpoints_of(table)[0],
+        framing=FRAMINGS[table.sections["framing"]],
+        functions=functions,
+        writers=writers,
+        unsupported=tuple(
+            Unsupported(
+                field=field,
+                action="reject" if rule == "reject" or "reject" in rule else "drop",
+                when=functions.get(field),
+            )
+            for field, rule in table.mapping("unsupported").items()
+        ),
+        setters={field: functions[f"set.{field}"] for field in table.mapping("set")},
+        fields=known_fields(table.mapping("fields"))[0],
+        known_fields=None if "@" in reads else frozenset(known),
+        conversation=None if "@" in said else said,
+        extra=_extra(table, functions),
+        answers_need_hub="hub" in answering,
+        forgets=frozenset(table.sections.get("forgets") or ()),
+        named=table.sections["framing"] == "sse-named",
+        marker=marker.encode() if isinstance(marker, str) else None,
+        embedding=_embeddings(table, program, functions),
+        ends_with_stop=bool(terminal.get("stop")),
+    )
 
-    def _extra(self, functions: Mapping[str, Converter]) -> Extra | None:
-        extra = self.table.mapping("passthrough", "extra")
-        if not extra:
-            return None
-        return Extra(
-            unless=functions["passthrough.extra.unless"],
-            frame=functions.get("passthrough.extra.frame"),
-            fields=tuple(extra.get("fields") or ()),
-        )
+
+def _embeddings(
+    table: Table, program: Program, functions: Mapping[str, Converter]
+) -> Embeddings | None:
+    section = table.mapping("embedding")
+    if not section:
+        return None
+    reads = program.root_reads("embedding.request.decode")
+    known = reads | set(section.get("known") or ())
+    return Embeddings(
+        paths=table.mapping("embedding", "paths"),
+        batch=table.section("embedding", "batch", "member"),
+        most=table.section("embedding", "batch", "most"),
+        fields=known_fields(table.mapping("embedding", "fields"))[0],
+        known_fields=None if "@" in reads else frozenset(known),
+        setters={
+            field: functions[f"embedding.set.{field}"]
+            for field in table.mapping("embedding", "set")
+        },
+    )
+
+
+def _extra(table: Table, functions: Mapping[str, Converter]) -> Extra | None:
+    extra = table.mapping("passthrough", "extra")
+    if not extra:
+        return None
+    return Extra(
+        unless=functions["passthrough.extra.unless"],
+        frame=functions.get("passthrough.extra.frame"),
+        fields=tuple(extra.get("fields") or ()),
+    )
+
+
+def _name(path: Path) -> str:
+    """The function of the template at `path`."""
+    return ".".join(str(step) for step in path)
+
+
+def _templates(table: Table, path: tuple[str, ...]) -> list[Any]:
+    """The frames at `path`: one, or a list of them."""
+    template = table.section(*path)
+    if template is None:
+        return []
+    return cast(list[Any], template) if isinstance(template, list) else [template]
 
 
 def _under(section: str, problem: Problem) -> Problem:

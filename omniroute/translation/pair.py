@@ -23,11 +23,11 @@ from omniroute.translation.format import Format
 from omniroute.translation.functions import SEAL_MARK
 from omniroute.translation.naming import path_with
 from omniroute.translation.passthrough import PassedStream
+from omniroute.translation.program import Converter
 from omniroute.translation.runtime import Context, drop, hub_of, new_id
 from omniroute.translation.said import said_in_blocks
 from omniroute.translation.shape import is_object
 from omniroute.translation.stream import TranslatedStream
-from omniroute.translation.template import Converter
 from omniroute.translation.values import Destination, Failure, Outbound, Reply, Stream, Usage
 from omniroute.wire.arrived import events_of, first_byte
 

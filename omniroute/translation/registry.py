@@ -19,13 +19,14 @@ from omniroute.translation.clients import key_places
 from omniroute.translation.continuing import continuing_of
 from omniroute.translation.counting import TableCounter
 from omniroute.translation.embedding import EmbeddingPair, TableEmbedder, rules_of
-from omniroute.translation.format import Format, compile_table
+from omniroute.translation.format import Format, compile_table, make_format
 from omniroute.translation.pair import FormatPair, run, run_object
+from omniroute.translation.problem import Problem
+from omniroute.translation.program import ProgramShelf, pack, unpack
 from omniroute.translation.question import question
 from omniroute.translation.serving import Envelopes, collisions
 from omniroute.translation.stream import error_node
 from omniroute.translation.table import describe, read_table
-from omniroute.translation.template import Problem
 from omniroute.translation.values import (
     About,
     ClientFormat,
@@ -52,15 +53,16 @@ KINDS: Final[tuple[ModelKind, ...]] = get_args(ModelKind)
 _UNKNOWN_MODEL: Final = 'the model "{model}" does not exist'
 
 
-def load_formats(tables: Mapping[str, str]) -> Formats:
+def load_formats(tables: Mapping[str, str], shelf: ProgramShelf | None = None) -> Formats:
     """Compile tables, given as file name to text; a later table of the same format replaces.
 
+    What is on the shelf is taken from there, and what is new is put there.
     Raises TableError with a diagnostic for every mistake in any of them.
     """
     formats: dict[str, Format] = {}
     found: list[Diagnostic] = []
     for file, text in tables.items():
-        compiled, diagnostics = compile_text(file, text)
+        compiled, diagnostics = compile_text(file, text, shelf)
         found += diagnostics
         if compiled is not None:
             formats[compiled.name] = compiled
@@ -72,16 +74,25 @@ def load_formats(tables: Mapping[str, str]) -> Formats:
 
 
 @lru_cache(maxsize=32)
-def compile_text(file: str, text: str) -> tuple[Format | None, tuple[Diagnostic, ...]]:
+def compile_text(
+    file: str, text: str, shelf: ProgramShelf | None = None
+) -> tuple[Format | None, tuple[Diagnostic, ...]]:
     """A table, compiled; None when there is anything to complain of.
 
     Kept, as one takes 50 ms and mostly a single one of them has changed.
     """
+    kept = None if shelf is None else shelf.get(file, text)
+    if kept is not None:
+        return make_format(*unpack(file, text, kept)), ()
     table, found = read_table(file, text)
     if table is None:
         return None, tuple(found)
-    compiled, problems = compile_table(table)
-    return compiled, (*found, *problems)
+    program, problems = compile_table(table)
+    if program is None:
+        return None, (*found, *problems)
+    if shelf is not None and (data := pack(table, program)) is not None:
+        shelf.put(file, text, data)
+    return make_format(table, program), (*found, *problems)
 
 
 def _collisions(formats: Mapping[str, Format]) -> Iterator[Diagnostic]:

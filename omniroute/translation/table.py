@@ -11,7 +11,7 @@ from omniroute.base.similar import similar_names
 from omniroute.config.diagnostics import Diagnostic, error, sort_diagnostics
 from omniroute.config.model import Mark
 from omniroute.config.yamltree import Map, key_mark, parse_yaml, to_plain, value_mark
-from omniroute.translation.template import Problem
+from omniroute.translation.problem import Problem
 from omniroute.wire.framing import FRAMINGS
 
 SECTIONS: Final = frozenset(
@@ -88,13 +88,12 @@ TEXT_MAPS: Final = ("headers", "query")
 
 
 class Table(Struct, frozen=True, kw_only=True):
-    """A table as it was written: sections as plain values, and where each of them stands."""
+    """A table as it was written: sections as plain values, and its text."""
 
     name: str
     file: str
     sections: Mapping[str, Any]
-    tree: Map
-    lines: tuple[str, ...]
+    text: str
 
     def section(self, *path: str) -> Any:
         value: Any = self.sections
@@ -118,8 +117,7 @@ def read_table(file: str, text: str) -> tuple[Table | None, tuple[Diagnostic, ..
         name=name if isinstance(name, str) else file,
         file=file,
         sections=sections,
-        tree=document.root,
-        lines=tuple(text.splitlines()),
+        text=text,
     )
     problems = _shape_problems(table)
     return (None if problems else table), describe(table, problems)
@@ -127,18 +125,27 @@ def read_table(file: str, text: str) -> tuple[Table | None, tuple[Diagnostic, ..
 
 def describe(table: Table, problems: list[Problem]) -> tuple[Diagnostic, ...]:
     """Problems with their positions in the table's file, in reading order."""
-    found = [
-        error("OR181", _mark(table, problem), problem.message, path=problem.path, hint=problem.hint)
+    if not problems:
+        return ()
+    tree = parse_yaml(table.text.encode(), table.file).root or Map({}, Mark(table.file, 1, 1))
+    lines = table.text.splitlines()
+    return sort_diagnostics(
+        error(
+            "OR181",
+            _mark(tree, lines, problem),
+            problem.message,
+            path=problem.path,
+            hint=problem.hint,
+        )
         for problem in problems
-    ]
-    return sort_diagnostics(found)
+    )
 
 
-def _mark(table: Table, problem: Problem) -> Mark:
+def _mark(tree: Map, lines: list[str], problem: Problem) -> Mark:
     if problem.offset is None:
-        return key_mark(table.tree, problem.path)
-    mark = value_mark(table.tree, problem.path)
-    line = table.lines[mark.line - 1] if mark.line <= len(table.lines) else ""
+        return key_mark(tree, problem.path)
+    mark = value_mark(tree, problem.path)
+    line = lines[mark.line - 1] if mark.line <= len(lines) else ""
     quoted = line[mark.column - 1 : mark.column] in ('"', "'")
     return Mark(mark.file, mark.line, mark.column + problem.offset + quoted)
 

@@ -7,21 +7,17 @@ generated code, and its key is left out; `null` written in a table is a null in 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, cast
-
-from msgspec import Struct
 
 from omniroute.base.similar import similar_names
 from omniroute.errors import ExpressionError
 from omniroute.expr.compile import Emitter, Node, parse_expression
 from omniroute.expr.fields import read_paths
 from omniroute.expr.source import Source
-from omniroute.translation import runtime
 from omniroute.translation.functions import FUNCTIONS
-
-Path = tuple[str | int, ...]
-Converter = Callable[[Any, runtime.Context], Any]
+from omniroute.translation.problem import Path, Problem
+from omniroute.translation.program import Program
 
 _COMPANIONS: Final[Mapping[str, frozenset[str]]] = {
     "$each": frozenset({"$as", "$flat", "$merge"}),
@@ -45,16 +41,6 @@ CONTEXT: Final = frozenset(
     }
 )
 """Names that `var()` always knows; `$let` adds to them."""
-
-
-class Problem(Struct, frozen=True, kw_only=True):
-    """Something wrong in a table, before its position is looked up."""
-
-    path: Path
-    message: str
-    hint: str | None = None
-    offset: int | None = None
-    """Into the text at `path`."""
 
 
 class TemplateCompiler:
@@ -85,12 +71,6 @@ class TemplateCompiler:
             "band": self._band,
         }
         self._emitter = Emitter(self._source, FUNCTIONS, special)
-        for helper in (
-            *(runtime.not_a_list, runtime.no_case, runtime.refuse, runtime.drop, runtime.has),
-            *(runtime.lacks, runtime.new_id, runtime.lookup, runtime.add, runtime.spread),
-            *(runtime.merge_neighbours, runtime.band, runtime.hub_of),
-        ):
-            self._source.bind(f"rt_{helper.__name__}", helper)
 
     def add_mappings(self, path: Path) -> None:
         """Write a function for each named mapping; `$use` calls them."""
@@ -110,21 +90,17 @@ class TemplateCompiler:
         except ExpressionError as error:
             self._problem(path, f"{error.message}; move a part of it to mappings")
 
-    def build(self, filename: str) -> Mapping[str, Converter]:
-        """Compile the module; call it only when there are no problems."""
-        namespace = self._source.build(filename)
-        return {name: namespace[_identifier(name)] for name in self._reads}
-
-    def root_reads(self, name: str) -> frozenset[str]:
-        """Top-level members of its input that a function reads, `@` when it takes the whole."""
-        return _closure(name, self._root_calls, self._reads)
-
-    def vars_of(self, names: Iterable[str]) -> frozenset[str]:
-        """Context names that functions read."""
-        found: set[str] = set()
-        for name in names:
-            found |= _closure(name, self._calls, self.used_vars)
-        return frozenset(found)
+    def program(self, filename: str) -> Program:
+        """The functions as one module; call it only when there are no problems."""
+        return Program(
+            code=self._source.code(filename),
+            constants=self._source.constants,
+            functions={name: _identifier(name) for name in self._reads},
+            reads=_frozen(self._reads),
+            root_calls=_frozen(self._root_calls),
+            calls=_frozen(self._calls),
+            used_vars=_frozen(self.used_vars),
+        )
 
     def collect_names(self, template: Any) -> None:
         """Make the names known that `$let` gives anywhere in a template, or in a whole table."""
@@ -445,20 +421,8 @@ class TemplateCompiler:
         return self._source.assign(f"rt_lookup({self._source.constant(backward)}, {key})")
 
 
-def _closure(
-    name: str, calls: Mapping[str, set[str]], facts: Mapping[str, set[str]]
-) -> frozenset[str]:
-    """The facts of a function and of all that it calls."""
-    found: set[str] = set()
-    seen: set[str] = set()
-    waiting = [name]
-    while waiting:
-        current = waiting.pop()
-        if current not in seen:
-            seen.add(current)
-            found |= facts.get(current, set())
-            waiting.extend(calls.get(current, ()))
-    return frozenset(found)
+def _frozen(facts: Mapping[str, set[str]]) -> Mapping[str, frozenset[str]]:
+    return {name: frozenset(values) for name, values in facts.items()}
 
 
 def _identifier(name: str) -> str:

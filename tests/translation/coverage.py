@@ -13,12 +13,12 @@ from typing import Any, Final
 import pytest
 
 from omniroute.active.tables import read_tables
-from omniroute.config.yamltree import key_mark
+from omniroute.config.yamltree import Map, key_mark, parse_yaml
 from omniroute.translation import format as compiling
 from omniroute.translation import registry
+from omniroute.translation.problem import Path
 from omniroute.translation.registry import load_formats
-from omniroute.translation.table import Table, read_table
-from omniroute.translation.template import Path, TemplateCompiler
+from omniroute.translation.template import TemplateCompiler
 from omniroute.translation.values import Formats
 
 _PARTIAL: Final = frozenset(
@@ -52,13 +52,14 @@ class Coverage:
         left_out = frozenset(but)
         found: dict[str, list[str]] = {}
         for file, text in read_tables().items():
-            table, _ = read_table(file, text)
-            assert table is not None
+            tree = parse_yaml(text.encode(), file).root
+            assert tree is not None
             ran = {path[:end] for path in self.ran[file] for end in range(1, len(path) + 1)}
-            rows = {_line(table, path) for path in self.known[file] if path[0] not in left_out}
-            idle = rows - {_line(table, path) for path in ran}
+            rows = {_line(tree, path) for path in self.known[file] if path[0] not in left_out}
+            idle = rows - {_line(tree, path) for path in ran}
             if idle:
-                found[file] = [table.lines[line - 1].strip() for line in sorted(idle)]
+                lines = text.splitlines()
+                found[file] = [lines[line - 1].strip() for line in sorted(idle)]
         return found
 
 
@@ -68,7 +69,7 @@ class _Watched(TemplateCompiler):
     ) -> None:
         super().__init__(**parts)
         self._know = know
-        self._run = self._source.bind("ran", run)
+        self._run = self._source.constant(run)
         self._name = ""
 
     def add(self, name: str, template: Any, path: Path) -> None:
@@ -92,5 +93,5 @@ def _gives_nothing(template: Any) -> bool:
     return isinstance(template, dict) and ("$drop" in template or "$reject" in template)
 
 
-def _line(table: Table, path: Path) -> int:
-    return key_mark(table.tree, path).line
+def _line(tree: Map, path: Path) -> int:
+    return key_mark(tree, path).line

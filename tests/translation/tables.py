@@ -8,9 +8,8 @@ from typing import Any
 from msgspec import structs
 
 from omniroute.active.tables import read_tables
-from omniroute.translation.format import Format, compile_table
-from omniroute.translation.registry import load_formats
-from omniroute.translation.table import read_table
+from omniroute.translation.format import Format
+from omniroute.translation.registry import compile_text, load_formats
 from omniroute.translation.values import Destination, Formats
 
 
@@ -23,9 +22,7 @@ def formats() -> Formats:
 def compiled(name: str) -> Format:
     """One table on its own, to call its functions directly."""
     file = f"{name}.yaml"
-    table, _ = read_table(file, read_tables()[file])
-    assert table is not None
-    made, _ = compile_table(table)
+    made, _ = compile_text(file, read_tables()[file])
     assert made is not None
     return made
 

@@ -19,7 +19,7 @@ def make(template: Any, node: Any, **ctx: Any) -> Any:
     compiler.add_mappings(())
     compiler.add("it", template, ())
     assert compiler.problems == []
-    return compiler.build("<test>")["it"](node, {"dropped": {}, **ctx})
+    return compiler.program("<test>").load()["it"](node, {"dropped": {}, **ctx})
 
 
 @pytest.mark.parametrize(
