@@ -14,6 +14,7 @@ import msgspec
 import orjson
 
 from omniroute.admission.values import Admit, Caller
+from omniroute.base.bigjson import write_json
 from omniroute.config.model import ExactCache, ModelKind, SemanticCache
 from omniroute.state.store import Space
 
@@ -150,5 +151,5 @@ def _around(scope: str, admit: Admit, path: str, meaning: tuple[str, ...]) -> tu
 
 
 def _digest(parts: tuple[object, ...]) -> str:
-    """Raises orjson.JSONEncodeError for what is nested too deeply to be written."""
-    return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    """Raises TypeError for what is nested too deeply to be written."""
+    return hashlib.sha256(write_json(parts, is_sorted=True)).hexdigest()

@@ -11,9 +11,9 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-import orjson
 from msgspec import Struct
 
+from omniroute.base.bigjson import read_json, write_json
 from omniroute.base.heavy import BIG_BYTES
 from omniroute.request.request import Request
 from omniroute.state.kept import load_response, save_response
@@ -46,7 +46,7 @@ async def look_back(request: Request, continuing: Continuing) -> None:
         items = bytes(kept.items)
         request.is_big = request.is_big or len(items) >= BIG_BYTES
         request.full = await request.services.heavy.run(
-            lambda: continuing.expand(request.body, orjson.loads(items))
+            lambda: continuing.expand(request.body, read_json(items))
         )
         request.known_to = kept.provider
 
@@ -72,12 +72,12 @@ def _kept(
     request: Request, continuing: Continuing, answer: bytes, provider: str | None
 ) -> tuple[str | None, bytes]:
     """The id of an answer, None where it has none, and what is kept under it."""
-    said: Any = orjson.loads(answer)
+    said: Any = read_json(answer)
     identity = said.get("id")
     if type(identity) is not str:
         return None, b""
     kept = KeptAnswer(
-        items=msgspec.Raw(orjson.dumps(continuing.items(request.full, said))),
+        items=msgspec.Raw(write_json(continuing.items(request.full, said))),
         answer=msgspec.Raw(answer),
         provider=provider,
     )

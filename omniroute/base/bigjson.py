@@ -3,7 +3,7 @@
 A parser holds all threads of a process while it works, so what is large is read in steps. Half a
 pair of surrogates (an emoji that was cut), bytes that are no UTF-8, a byte order mark and numbers
 that are none (`NaN`, `Infinity`) are what many servers and clients write and read: the words around
-them must not be lost for it.
+them must not be lost for it. Whole numbers stay whole, however long they are.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ STEP_BYTES: Final = 256 << 10
 _LEVELS: Final = 6
 """So often what stands within is cut out and read by itself; each time it is gone over again."""
 
+_any: Final = msgspec.json.Decoder().decode
 _members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _items: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _text: Final = msgspec.json.Decoder(str).decode
@@ -56,10 +57,8 @@ def read_json(raw: bytes) -> Any:
 
 
 def _read_strictly(raw: bytes) -> Any:
-    if len(raw) <= STEP_BYTES:
-        return orjson.loads(raw)
     try:
-        return _read(raw, _LEVELS)
+        return _any(raw) if len(raw) <= STEP_BYTES else _read(raw, _LEVELS)
     except (ValueError, msgspec.DecodeError, RecursionError):
         return orjson.loads(raw)  # which says where it is broken
 
@@ -76,7 +75,19 @@ def _read(raw: bytes | memoryview, levels: int) -> Any:
                 return _text(raw)
             case _:
                 pass
-    return orjson.loads(raw)
+    return _any(raw)
+
+
+def write_json(value: Any, *, is_sorted: bool = False) -> bytes:
+    """Compact JSON; `is_sorted` by the names of members. Raises TypeError for what is nested too
+    deeply.
+    """
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS if is_sorted else None)
+    except TypeError as error:
+        if "64-bit" not in str(error):
+            raise
+        return msgspec.json.encode(value, order="sorted" if is_sorted else None)
 
 
 def _mended(raw: bytes) -> bytes:

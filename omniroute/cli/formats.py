@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import click
-import orjson
+import msgspec
 
 from omniroute.active.shelf import shelf
 from omniroute.active.tables import USER_FOLDER, read_tables
@@ -49,7 +49,7 @@ def formats_command(tables: str, *, as_json: bool) -> None:
         for about in load_tables(tables).about()
     ]
     if as_json:
-        write_json(orjson.dumps(found))
+        write_json(msgspec.json.encode(found))
         return
     columns = ("format", "framing", "path", "table", "title")
     rows = [columns, *([str(row[name]) for name in columns] for row in found)]
@@ -66,5 +66,4 @@ def load_tables(folder: str) -> Formats:
 
 
 def write_json(data: bytes) -> None:
-    text = orjson.dumps(orjson.loads(data), option=orjson.OPT_INDENT_2)
-    sys.stdout.buffer.write(text + b"\n")
+    sys.stdout.buffer.write(msgspec.json.format(data, indent=2) + b"\n")

@@ -11,6 +11,7 @@ import click
 import orjson
 from msgspec import structs
 
+from omniroute.base.bigjson import read_json
 from omniroute.cli.completing import formats as complete_formats
 from omniroute.cli.formats import load_tables, tables_option, write_json
 from omniroute.errors import OmnirouteError, TranslationError, UsageError
@@ -145,7 +146,7 @@ def _read(file: str) -> bytes:
 
 def _object(data: bytes, file: str) -> dict[str, Any]:
     try:
-        body: Any = orjson.loads(data)
+        body: Any = read_json(data)
     except orjson.JSONDecodeError as error:
         raise UsageError(f"{file} is not JSON: {error}") from error
     if not isinstance(body, dict):

@@ -6,8 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-import orjson
-
+from omniroute.base.bigjson import write_json
 from omniroute.errors import ExpressionError
 
 Function = Callable[..., Any]
@@ -222,7 +221,7 @@ def _to_string(value: Any) -> str:
     if type(value) is str:
         return value
     try:
-        return orjson.dumps(value).decode()
+        return write_json(value).decode()
     except TypeError as error:
         raise ExpressionError("to_string() met a value that is nested too deeply") from error
 

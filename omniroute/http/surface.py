@@ -8,6 +8,7 @@ from omniroute.http.api import (
     cache,
     config,
     health,
+    hello,
     metrics,
     models_availability,
     policies,
@@ -31,6 +32,7 @@ def routes(formats: Formats) -> tuple[Route, ...]:
     Where a table wants one of the gateway's own paths, that stays the gateway's.
     """
     own = (
+        *hello.ROUTES,
         *health.ROUTES,
         *config.ROUTES,
         *resilience.ROUTES,

@@ -423,7 +423,10 @@ class Attempts:
         failed = entry.candidate
         if verdict.larger_window:
             floor = failed.window or self.plan.facts.input_tokens
-            self._todo = [o for o in self._todo if (o.candidate.window or 0) > floor]
+            larger = [one for one in self._todo if (one.candidate.window or 0) > floor]
+            # What nobody declared may be large enough, and is tried when the others were.
+            unknown = [one for one in self._todo if one.candidate.window is None]
+            self._todo = larger + [o for o in unknown if o.candidate.model != failed.model]
         elif not verdict.next_target:
             same = failed.model if verdict.next_connection else None
             self._todo = [one for one in self._todo if one.candidate.model == same]

@@ -8,7 +8,7 @@
 | timeout | no | yes | `timeout` | breaker, short rest |
 | authentication, permission (401, 403) | no | yes | always | connection rests long |
 | budget (402) | no | yes | `budget` | connection rests long |
-| context_length | no | no | larger window only | nothing |
+| context_length | no | no | larger window, then another model's unknown one | nothing |
 | all else (4xx, content_filter) | no | no | its status, `4xx`, kind or `contains:` | nothing |
 
 What the gateway itself refuses for one target (a budget) is judged likewise, and teaches nothing.

@@ -6,8 +6,7 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-import orjson
-
+from omniroute.base.bigjson import read_json, write_json
 from omniroute.state.store import Space, Store
 
 KEEP_S: Final = 24 * 3600.0  # a conversation that pauses over a day starts again without them
@@ -24,9 +23,7 @@ async def remember(
 ) -> None:
     """Keep `values`, by tool-call id, for later turns of this key alone."""
     for name, value in values.items():
-        await store.put(
-            RECALL, _scoped(key_id, name), orjson.dumps(value), ttl_s=KEEP_S, now_s=now_s
-        )
+        await store.put(RECALL, _scoped(key_id, name), write_json(value), ttl_s=KEEP_S, now_s=now_s)
 
 
 async def recall(
@@ -39,7 +36,7 @@ async def recall(
             await asyncio.sleep(0)  # a store in memory never waits, and others want their turn
         value = await store.get(RECALL, _scoped(key_id, name), now_s)
         if value is not None:
-            found[name] = orjson.loads(value)
+            found[name] = read_json(value)
     return found
 
 

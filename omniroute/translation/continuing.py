@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
+from omniroute.base.bigjson import write_json
 from omniroute.errors import ExpressionError, TranslationError
 from omniroute.translation.format import Format
 from omniroute.translation.runtime import Context
@@ -60,4 +59,4 @@ def whole_of(format: Format, event: Any, ctx: Context) -> bytes:
         found = format.functions["continuing.whole"](event, ctx)
     except (TranslationError, ExpressionError):
         return b""
-    return b"" if found is None else orjson.dumps(found)
+    return b"" if found is None else write_json(found)

@@ -11,8 +11,7 @@ from collections import OrderedDict, deque
 from hashlib import blake2b
 from typing import Any, Final
 
-import orjson
-
+from omniroute.base.bigjson import write_json
 from omniroute.translation.shape import is_array, is_object
 
 _FITTED: Final = re.compile(r".+_[0-9a-f]{8}")
@@ -116,7 +115,7 @@ def _linked(block: dict[str, Any], waiting: _Waiting) -> dict[str, Any]:
 
 def call_key(name: Any, arguments: Any) -> str:
     """An id made of what is called and with what, for formats whose calls have none."""
-    text = orjson.dumps([name, arguments or {}], option=orjson.OPT_SORT_KEYS)
+    text = write_json([name, arguments or {}], is_sorted=True)
     return f"call_{blake2b(text, digest_size=12).hexdigest()}"
 
 

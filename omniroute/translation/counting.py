@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import orjson
 
+from omniroute.base.bigjson import read_json
 from omniroute.errors import TranslationError, UpstreamCutError
 from omniroute.translation.format import Format
 from omniroute.translation.naming import path_with
@@ -21,7 +22,7 @@ class TableCounter:
         self._decode = format.functions["count.decode"]
 
     def request(self, body: bytes, model: str) -> Outbound:
-        asked = run(self._encode, orjson.loads(body), {"dropped": {}, "model": model})
+        asked = run(self._encode, read_json(body), {"dropped": {}, "model": model})
         return Outbound(
             path=path_with(self._path, model),
             headers=self._headers,

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import orjson
 
-from omniroute.base.bigjson import read_json
+from omniroute.base.bigjson import read_json, write_json
 from omniroute.base.chosen import cached_if_short, digest_of, shortened
 from omniroute.errors import TranslationError
 from omniroute.expr.functions import BUILTINS, Function, equals, type_name
@@ -62,6 +62,7 @@ _SEAL: Final = b"omni:"
 SEAL_MARK: Final = b"b21uaT"
 """How everything that `seal` writes begins: a body without it holds nothing that is sealed."""
 _URL_SAFE: Final = str.maketrans("+/", "-_")
+_USUAL: Final = str.maketrans("-_", "+/")
 _ENDINGS: Final = (
     (".png", "image/png"),
     (".jpg", "image/jpeg"),
@@ -136,7 +137,7 @@ def parse_object(text: Any) -> dict[str, Any]:
 def to_json(value: Any) -> Any:
     """A value as compact JSON text, key order kept."""
     try:
-        return None if value is None else orjson.dumps(value).decode()
+        return None if value is None else write_json(value).decode()
     except TypeError as error:
         raise TranslationError("a value is nested too deeply for JSON text") from error
 
@@ -372,8 +373,24 @@ def base64_source(data: Any, media_type: Any = None) -> Any:
     """A source of base64 data; without a media type it is read from the first bytes."""
     if type(data) is not str:
         return None
+    data = standard_base64(data)
     named = media_type if type(media_type) is str and media_type else sniff(data)
     return {"kind": "base64", "media_type": named or "application/octet-stream", "data": data}
+
+
+def standard_base64(data: str) -> str:
+    """In the usual alphabet, with its padding and without white space, as most servers want it.
+
+    Google's library writes the URL-safe alphabet. What is usual already is not copied.
+    """
+    if not data.isascii():
+        return data  # whoever reads it says so
+    if "-" in data or "_" in data:
+        data = data.translate(_USUAL)
+    if len(data) % 4 or any(blank in data for blank in " \n\r\t"):
+        data = "".join(data.split()).rstrip("=")
+        data += "=" * (-len(data) % 4)
+    return data
 
 
 def source_url(source: Any) -> Any:
@@ -521,7 +538,7 @@ def _renamed(value: Any, opaque: tuple[Any, ...]) -> Any:
 
 def seal(value: Any) -> Any:
     """Any JSON as base64, for a field of bytes: `unseal` tells it from other bytes there."""
-    return None if value is None else base64.b64encode(_SEAL + orjson.dumps(value)).decode()
+    return None if value is None else base64.b64encode(_SEAL + write_json(value)).decode()
 
 
 def unseal(text: Any) -> Any:
@@ -530,7 +547,7 @@ def unseal(text: Any) -> Any:
         return None
     try:
         data = base64.urlsafe_b64decode(text.translate(_URL_SAFE) + "=" * (-len(text) % 4))
-        return orjson.loads(data.removeprefix(_SEAL)) if data.startswith(_SEAL) else None
+        return read_json(data.removeprefix(_SEAL)) if data.startswith(_SEAL) else None
     except ValueError:
         return None
 

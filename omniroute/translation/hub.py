@@ -27,6 +27,12 @@ SHORT_NAMES: Final[Mapping[str, str]] = {
 }
 """Names that people use in policies, and the hub fields that they mean."""
 
+_WHOLE: Final[Mapping[str, tuple[str, ...]]] = {
+    "sampling": ("top_k", "seed", "n", "top_logprobs"),
+    "output": ("max_tokens",),
+    "reasoning": ("tokens",),
+}
+"""Where the hub holds whole numbers."""
 _TEXT_PLACES: Final = frozenset({"system.prepend", "system.append", "system.replace"})
 
 
@@ -49,6 +55,17 @@ def bound_output(hub: Mapping[str, Any], limit: int | None) -> None:
     wanted = output.get("max_tokens")
     if type(wanted) is int and wanted > limit:
         output["max_tokens"] = limit
+
+
+def whole_numbers(hub: Mapping[str, Any]) -> None:
+    """Write whole numbers as such: `40.0` is one to some clients, and refused by most servers."""
+    for group, names in _WHOLE.items():
+        fields = hub.get(group)
+        if is_object(fields):
+            for name in names:
+                value = fields.get(name)
+                if type(value) is float and value.is_integer():
+                    fields[name] = int(value)
 
 
 def set_field(hub: dict[str, Any], field: str, value: Any) -> None:

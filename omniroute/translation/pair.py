@@ -9,7 +9,7 @@ from typing import Any, Final
 import orjson
 from msgspec import Struct
 
-from omniroute.base.bigjson import read_json
+from omniroute.base.bigjson import read_json, write_json
 from omniroute.errors import (
     ExpressionError,
     TranslationError,
@@ -72,8 +72,8 @@ def run_object(convert: Converter, node: Any, ctx: Context) -> dict[str, Any]:
 
 def render(body: Any) -> bytes:
     try:
-        return orjson.dumps(body)
-    except (TypeError, orjson.JSONEncodeError) as error:
+        return write_json(body)
+    except TypeError as error:
         raise TranslationError("the body cannot be written as JSON") from error
 
 
@@ -352,6 +352,7 @@ class FormatPair:
             raise TranslationError("the request holds no messages")
         for name, value in target.set_fields.items():
             hub.set_field(decoded, hub.hub_field(name), value)
+        hub.whole_numbers(decoded)
         hub.bound_output(decoded, target.max_output_tokens)
         if ctx["recalled"]:
             hub.recall(decoded, ctx["recalled"], self._upstream.name)

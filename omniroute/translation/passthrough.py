@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from omniroute.base.bigjson import read_json
+from omniroute.base.bigjson import read_json, write_json
 from omniroute.errors import ExpressionError, TranslationError, UpstreamCutError
 from omniroute.translation import hub
 from omniroute.translation.continuing import is_wanted, whole_of
@@ -148,7 +148,7 @@ class PassedStream:
             if surplus:
                 for field in surplus:
                     del members[field]
-                data = orjson.dumps(members)
+                data = write_json(members)
         out.append(self._encoder.encode(data, name))
 
     def _begins(self, node: Any) -> bool:
@@ -189,4 +189,4 @@ def encode_frame(client: Format, encoder: Any, data: Any) -> bytes:
     if type(data) is str:
         return encoder.encode(data.encode())
     name = data.get("type") if client.named else None
-    return encoder.encode(orjson.dumps(data), name)
+    return encoder.encode(write_json(data), name)

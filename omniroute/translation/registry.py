@@ -10,6 +10,7 @@ from typing import Any, Final, get_args
 
 import orjson
 
+from omniroute.base.bigjson import read_json, write_json
 from omniroute.config.diagnostics import Diagnostic, sort_diagnostics
 from omniroute.config.model import ModelKind, RequestLimits
 from omniroute.errors import TableError, TranslationError
@@ -226,11 +227,11 @@ class ClientSide:
         if convert is None:
             return raw
         try:
-            body = orjson.loads(raw)
+            body = read_json(raw)
         except orjson.JSONDecodeError:
             return raw  # whoever reads it says so
         request = run(convert, body, {"dropped": {}})
-        return raw if request is body else orjson.dumps(request)
+        return raw if request is body else write_json(request)
 
     def check_bounds(self, body: dict[str, Any], limits: RequestLimits, *, size_bytes: int) -> None:
         check_bounds(self._bounds, body, limits, size_bytes=size_bytes)

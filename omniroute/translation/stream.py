@@ -25,7 +25,7 @@ from typing import Any, Final
 
 import orjson
 
-from omniroute.base.bigjson import read_json
+from omniroute.base.bigjson import read_json, write_json
 from omniroute.catalog.tokens import estimate_tokens
 from omniroute.errors import ExpressionError, TranslationError, UpstreamCutError
 from omniroute.translation import hub
@@ -483,7 +483,7 @@ class TranslatedStream:
         out.append(self._encoder.close())
         if is_wanted(self._client, self._ctx):
             whole = self._client.functions["response.encode"](response, self._ctx)
-            self.whole = orjson.dumps(whole)
+            self.whole = write_json(whole)
 
     def _leave_nameless(self) -> None:
         for block in self._blocks:
@@ -503,7 +503,7 @@ class TranslatedStream:
                 continue
             name = data.get("type") if self._named else None
             try:
-                text = orjson.dumps(data)
+                text = write_json(data)
             except TypeError as error:
                 raise UpstreamCutError("a piece of the answer cannot be written") from error
             out.append(self._encoder.encode(text, name))

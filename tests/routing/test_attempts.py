@@ -100,7 +100,7 @@ def test_what_is_held_against_the_gateway_says_so(kind: Kind) -> None:
     assert error.message.startswith(f'no route for "p/m" could answer: p/m via a: {kind} (401)')
 
 
-def test_context_too_long_goes_only_to_a_larger_window() -> None:
+def test_context_too_long_goes_to_larger_windows_and_then_to_unknown_ones() -> None:
     windows = {"small": 100, "same": 100, "unknown": None, "large": 1000}
     config = Config(
         providers={
@@ -115,10 +115,19 @@ def test_context_too_long_goes_only_to_a_larger_window() -> None:
     tried, error = World(config).run(lambda _: too_long)
     assert error is not None
     assert (tried, error.kind, error.status) == (
-        ["small/main/m", "large/main/m"],
+        ["small/main/m", "large/main/m", "unknown/main/m"],
         "context_length",
         400,
     )
+
+
+def test_a_model_that_found_the_context_too_long_is_not_asked_again() -> None:
+    connections = (Connection(id="a"), Connection(id="b"))
+    tried, error = World(one_provider(connections)).run(
+        lambda _: failing(400, "context_length"), "p/m"
+    )
+    assert error is not None
+    assert (tried, error.kind) == (["p/a/m"], "context_length")
 
 
 def test_nothing_is_tried_after_bytes_reached_the_client() -> None:

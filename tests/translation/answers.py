@@ -11,7 +11,7 @@ FULL: Final[dict[str, Any]] = {
     "target": "other/m",
     "context_window": 1000,
     "max_output_tokens": 50,
-    "capabilities": {"tools": True},
+    "capabilities": {"tools": True, "reasoning": True},
     "since": "2026-01-01T00:00:00+00:00",
     "since_s": 1767225600,
 }
@@ -43,7 +43,7 @@ CASES: Final[dict[str, Case]] = {
             "root": "other/m",
             "context_length": 1000,
             "max_output_tokens": 50,
-            "capabilities": {"tools": True},
+            "capabilities": {"tools": True, "reasoning": True},
         },
     ),
     "chat model of which little is known": (
@@ -153,7 +153,7 @@ CASES: Final[dict[str, Case]] = {
             "template": "",
             "details": _DETAILS,
             "model_info": {"general.architecture": "lab", "lab.context_length": 1000},
-            "capabilities": ["completion", "tools"],
+            "capabilities": ["completion", "tools", "thinking"],
             "modified_at": "2026-01-01T00:00:00+00:00",
         },
     ),
@@ -167,7 +167,7 @@ CASES: Final[dict[str, Case]] = {
             "template": "",
             "details": {**_DETAILS, "parent_model": ""},
             "model_info": {"general.architecture": "lab"},
-            "capabilities": ["completion"],
+            "capabilities": ["completion", "tools", "vision"],
             "modified_at": "2026-01-01T00:00:00+00:00",
         },
     ),
@@ -219,5 +219,5 @@ CASES: Final[dict[str, Case]] = {
         {"model": "m", "keep_alive": 0},
         {**_LOADED, "response": "", "done": True, "done_reason": "unload"},
     ),
-    "ollama version": ("ollama", "about", {"version": "1.2.3"}, {"version": "1.2.3"}),
+    "ollama version": ("ollama", "about", {"version": "1.2.3"}, {"version": "0.13.5"}),
 }

@@ -10,6 +10,7 @@ import msgspec
 import orjson
 import yaml
 
+from omniroute.base.bigjson import read_json, write_json
 from omniroute.config.model import ModelKind
 from omniroute.errors import TranslationError, UpstreamCutError, UpstreamReportedError
 from omniroute.translation.values import Destination, Pair, Stream
@@ -82,24 +83,24 @@ def kind_of(case: dict[str, Any]) -> ModelKind:
 
 def _request(pair: Pair, body: dict[str, Any], where: Destination) -> dict[str, Any]:
     try:
-        sent = pair.request(body, orjson.dumps(body), where)
+        sent = pair.request(body, write_json(body), where)
     except TranslationError as error:
         return {"refused": error.message, "param": error.param}
-    parts = [orjson.loads(body) for body in (*sent.earlier, sent.body)]
+    parts = [read_json(body) for body in (*sent.earlier, sent.body)]
     bodies: dict[str, Any] = {"bodies": parts} if sent.earlier else {"body": parts[0]}
     return {**bodies, "dropped": list(sent.dropped)}
 
 
 def _reply(pair: Pair, answer: Any, body: dict[str, Any], where: Destination) -> dict[str, Any]:
     parts = cast(list[Any], answer) if isinstance(answer, list) else [answer]
-    *earlier, raw = map(orjson.dumps, parts)
+    *earlier, raw = map(write_json, parts)
     try:
         reply = pair.reply(raw, body, where, earlier=earlier)
     except UpstreamReportedError:
         return {"failure": _plain(pair.failure(200, {}, raw))}
     except UpstreamCutError as error:
         return {"cut": str(error)}
-    found = {"body": orjson.loads(reply.body), "usage": _plain(reply.usage), "stop": reply.stop}
+    found = {"body": read_json(reply.body), "usage": _plain(reply.usage), "stop": reply.stop}
     return found | _more(reply.dropped, reply.remember)
 
 
@@ -146,10 +147,10 @@ def _end(stream: Stream) -> bytes:
 
 def _failure(client: str, pair: Pair, given: dict[str, Any]) -> dict[str, Any]:
     body = given["body"]
-    raw = body.encode() if isinstance(body, str) else orjson.dumps(body)
+    raw = body.encode() if isinstance(body, str) else write_json(body)
     failure = pair.failure(given["status"], given.get("headers") or {}, raw)
     envelope = formats().client(client).error(failure, "req-1")
-    return {"failure": _plain(failure), "envelope": orjson.loads(envelope)}
+    return {"failure": _plain(failure), "envelope": read_json(envelope)}
 
 
 def _plain(value: Any) -> dict[str, Any]:
@@ -175,7 +176,7 @@ def upstream_bytes(format_name: str, events: list[Any]) -> bytes:
         else:
             name = event.get("type") if framing == "sse-named" else None
             named = name if isinstance(name, str) else None
-            frames.append(encoder.encode(orjson.dumps(event), named))
+            frames.append(encoder.encode(write_json(event), named))
     return b"".join(frames) + encoder.close()
 
 
@@ -185,7 +186,7 @@ def client_frames(format_name: str, out: bytes) -> list[Any]:
     frames: list[Any] = []
     for event in decoder.feed(out) + decoder.finish():
         try:
-            data = orjson.loads(event.data)
+            data = read_json(event.data)
         except orjson.JSONDecodeError:
             frames.append(event.data.decode())
             continue

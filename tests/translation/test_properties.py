@@ -5,11 +5,11 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any, cast
 
-import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from omniroute.base.bigjson import read_json, write_json
 from omniroute.errors import TranslationError, UpstreamCutError, UpstreamReportedError
 from omniroute.translation.hub import settle_stop
 from omniroute.translation.pair import context
@@ -37,7 +37,7 @@ def _given(part: str, side: str) -> dict[str, list[bytes]]:
     """Real bodies by the format that they are written in: only those reach its every row."""
     return {
         name: [
-            orjson.dumps(c["given"][part]) for c in CASES if part in c["given"] and c[side] == name
+            write_json(c["given"][part]) for c in CASES if part in c["given"] and c[side] == name
         ]
         for name in NAMES
     }
@@ -46,7 +46,7 @@ def _given(part: str, side: str) -> dict[str, list[bytes]]:
 REQUESTS, REPLIES = _given("request", "client"), _given("reply", "upstream")
 EVENTS = {
     name: sorted(
-        orjson.dumps(event)
+        write_json(event)
         for case in STREAMS
         if case["upstream"] == name
         for event in case["given"]["stream"]
@@ -65,7 +65,7 @@ def _places(node: Any) -> list[Any]:
 @st.composite
 def spoiled(draw: st.DrawFn, bodies: list[bytes]) -> Any:
     """A real body in which one place holds something else."""
-    body: Any = orjson.loads(bodies[draw(st.integers(0, len(bodies) - 1))])
+    body: Any = read_json(bodies[draw(st.integers(0, len(bodies) - 1))])
     node: Any = body
     while True:
         places = _places(node)
@@ -92,7 +92,7 @@ def test_any_request_is_sent_or_refused(
         sent = pair.request(body, b"", target(stream=streamed))
     except TranslationError:
         return
-    assert isinstance(orjson.loads(sent.body), dict)
+    assert isinstance(read_json(sent.body), dict)
 
 
 @pytest.mark.parametrize(("client", "upstream"), PAIRS)
@@ -101,10 +101,10 @@ def test_any_request_is_sent_or_refused(
 def test_any_answer_is_translated_or_a_cut(client: str, upstream: str, data: st.DataObject) -> None:
     body = data.draw(spoiled(REPLIES[upstream]) | st.dictionaries(TEXT, JSON, max_size=3))
     try:
-        reply = formats().pair(client, upstream).reply(orjson.dumps(body), {}, target())
+        reply = formats().pair(client, upstream).reply(write_json(body), {}, target())
     except (UpstreamCutError, UpstreamReportedError):
         return
-    assert isinstance(orjson.loads(reply.body), dict)
+    assert isinstance(read_json(reply.body), dict)
 
 
 @pytest.mark.parametrize(("client", "upstream"), PAIRS)
@@ -126,13 +126,13 @@ def test_any_stream_ends_or_is_cut(
 
 
 @pytest.mark.parametrize("upstream", NAMES)
-@given(status=st.integers(300, 599), body=st.binary(max_size=40) | JSON.map(orjson.dumps))
+@given(status=st.integers(300, 599), body=st.binary(max_size=40) | JSON.map(write_json))
 def test_any_error_is_classified(upstream: str, status: int, body: bytes) -> None:
     failure = formats().pair("anthropic", upstream).failure(status, {"retry-after": "x"}, body)
     assert failure.status == (status if status >= 400 else 502)
     assert failure.message
     for client in NAMES:
-        assert orjson.loads(formats().client(client).error(failure, "r"))
+        assert read_json(formats().client(client).error(failure, "r"))
 
 
 @given(number=st.integers(0, len(STREAMS) - 1), data=st.data())
@@ -224,7 +224,7 @@ def test_a_request_comes_back_as_it_was(name: str, hub: dict[str, Any]) -> None:
         if row.when is None and parent in hub:
             hub[parent].pop(last, None)
     body = functions["request.encode"](hub, _context())
-    back = functions["request.decode"](orjson.loads(orjson.dumps(body)), _context())
+    back = functions["request.decode"](read_json(write_json(body)), _context())
     assert _normal({"model": "m", **back}) == _normal(hub)
 
 
@@ -249,7 +249,7 @@ def test_a_request_without_ids_comes_back_to_its_calls(hub: dict[str, Any]) -> N
     hub.pop("tool_choice", None)
     functions = compiled("ollama").functions
     body = functions["request.encode"](hub, _context())
-    back = functions["request.decode"](orjson.loads(orjson.dumps(body)), _context())
+    back = functions["request.decode"](read_json(write_json(body)), _context())
     assert _story(back) == _story(hub)
     assert {**back, "messages": [], "system": []} == {**hub, "messages": [], "system": []} | (
         {} if "system" in hub else {"system": []}
@@ -290,7 +290,7 @@ def answers(draw: st.DrawFn) -> list[dict[str, Any]]:
 def test_an_answer_comes_back_as_it_was(name: str, blocks: list[Any]) -> None:
     hub = _answer(blocks)
     functions = compiled(name).functions
-    body: Any = orjson.loads(orjson.dumps(functions["response.encode"](hub, _context())))
+    body: Any = read_json(write_json(functions["response.encode"](hub, _context())))
     back = functions["response.decode"](body, _context())
     if name == "ollama":  # which has no ids
         back["id"] = hub["id"]

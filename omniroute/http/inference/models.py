@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 from sanic import HTTPResponse
 
+from omniroute.config.names import LATEST
 from omniroute.errors import RequestError
 from omniroute.http.edge.asked import Asked
 from omniroute.http.edge.auth import client_ip_of, presented_key
@@ -54,10 +55,11 @@ def _shown(
     runtime: Runtime, asked: Asked, endpoint: Endpoint, answer: str, model: str
 ) -> HTTPResponse:
     client = runtime.snapshot.formats.client(endpoint.format)
-    for row in _visible(runtime, asked):
-        if row.id == model:
-            return whole(200, {}, orjson.dumps(client.answer(answer, _node(row, runtime))))
-    raise _unknown(client, model)
+    rows = {row.id: row for row in _visible(runtime, asked)}
+    row = rows.get(model) or rows.get(model.removesuffix(LATEST))
+    if row is None:
+        raise _unknown(client, model)
+    return whole(200, {}, orjson.dumps(client.answer(answer, _node(row, runtime))))
 
 
 def _unknown(client: ClientFormat, model: str) -> RequestError:

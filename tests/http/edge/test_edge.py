@@ -237,7 +237,7 @@ def concrete(path: str) -> str:
 
 async def test_every_route_needs_a_credential_unless_it_is_public(tmp_path: Path) -> None:
     public = {route.path for route in routes() if route.surface is Surface.PUBLIC}
-    assert public == {"/healthz", "/readyz", "/api/version"}
+    assert public == {"/", "/api/hello", "/healthz", "/readyz", "/api/version"}
     async with running(tmp_path, GUARDED) as gateway:
         paths = {(route.method, concrete(route.path)) for route in routes()}
         for method, path in sorted(paths):
