@@ -21,7 +21,7 @@ OmnirouteError
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Kind = Literal[
     "invalid_request",
@@ -86,6 +86,16 @@ class ConfigError(OmnirouteError):
         self.diagnostics = tuple(diagnostics)
 
 
+class Original(NamedTuple):
+    """A provider's error as it came, without secrets, for clients of the same format."""
+
+    format: str
+    status: int
+    body: bytes
+    headers: Mapping[str, str]
+    """Those that such clients read."""
+
+
 class RequestError(OmnirouteError):
     """What a client is told. `status` defaults to the kind's; `param` is the wrong field's path."""
 
@@ -99,8 +109,10 @@ class RequestError(OmnirouteError):
         code: str | None = None,
         retry_after_s: float | None = None,
         headers: Mapping[str, str] | None = None,
+        original: Original | None = None,
     ) -> None:
         super().__init__(message)
+        self.original = original
         self.kind: Kind = kind
         self.message = message
         self.status = STATUS[kind] if status is None else status

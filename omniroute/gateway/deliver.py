@@ -136,6 +136,7 @@ def _headers(request: Request, won: Won, dropped: tuple[str, ...]) -> dict[str, 
         "X-OmniRoute-Connection": candidate.connection.id,
         "X-OmniRoute-Attempts": str(won.number),
         "X-OmniRoute-Config": request.snapshot.digest,
+        **won.returned,
     }
     if won.warnings:
         sources = dict.fromkeys(warned.source for warned in won.warnings)

@@ -17,6 +17,7 @@ from omniroute.gateway.attempt import Answered, Ask, AttemptFailedError, Begun, 
 from omniroute.gateway.reservations import Reservations
 from omniroute.gateway.reserve import reserve_target
 from omniroute.ledger.record import AttemptRecord
+from omniroute.request.provider import returned
 from omniroute.request.request import Request
 from omniroute.routing.attempts import Attempts, GiveUp, Try, Wait
 from omniroute.routing.values import Candidate
@@ -32,6 +33,8 @@ class Won(Struct, frozen=True, kw_only=True):
     number: int
     passed: bool
     """It was made in the client's own format, and so is known to its provider as it is."""
+    returned: Mapping[str, str]
+    """Of the provider's headers those that are its client's."""
     warnings: tuple[Warned, ...]
     """What the client should hear of."""
 
@@ -73,6 +76,9 @@ async def first_answer(
                     candidate=candidate,
                     number=number,
                     passed=ask.pair.passthrough,
+                    returned=returned(ask.pair.returns, answer.headers, ask.redact)
+                    if ask.pair.returns
+                    else {},
                     warnings=routed.admit.warnings,
                 )
 

@@ -6,12 +6,14 @@ with it: what is told to clients, logged or kept is made of such a `Failure` alo
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final, cast
 
+import orjson
 from msgspec.structs import replace
 
-from omniroute.errors import UpstreamCutError, UpstreamError
+from omniroute.base.bigjson import read_json, write_json
+from omniroute.errors import Original, UpstreamCutError, UpstreamError
 from omniroute.translation.values import Failure, Outbound, Pair
 from omniroute.upstream.client import Exchange, UpstreamRequest
 from omniroute.upstream.outlet import Headers, Outlet
@@ -24,6 +26,8 @@ MAX_REPLY_BYTES: Final = 64 << 20
 MAX_ERROR_BYTES: Final = 256 << 10
 """Of an error answer only the beginning is worth reading."""
 _MAX_MESSAGE: Final = 4000  # characters of a provider's error page; enough for every real message
+_MAX_ORIGINAL_BYTES: Final = 16 << 10
+"""Of an error that goes on as it came; what is longer is told in our own envelope."""
 _MAX_WORD: Final = 200  # of a code or a field's path
 _MARGIN: Final = 4096  # looked at beyond those, as a secret may stand where the text is cut
 
@@ -69,7 +73,48 @@ async def read_whole(exchange: Exchange, *, limit_bytes: int = MAX_REPLY_BYTES) 
 
 async def refused(exchange: Exchange, pair: Pair, redact: Redact) -> Failure:
     """What an error answer says."""
-    return failure_in(await _read_error(exchange), exchange, pair, redact)
+    body = await _read_error(exchange)
+    failure = failure_in(body, exchange, pair, redact)
+    if not pair.errors_pass or exchange.status < 400 or len(body) > _MAX_ORIGINAL_BYTES:
+        return failure
+    return replace(failure, original=_original(body, exchange, pair, redact))
+
+
+def _original(body: bytes, exchange: Exchange, pair: Pair, redact: Redact) -> Original | None:
+    """An error's JSON as it came, written anew: a secret may hide in how a text was written."""
+    try:
+        said = read_json(body)
+        clean = write_json(_clean(said, redact)) if isinstance(said, dict) else None
+    except (orjson.JSONDecodeError, RecursionError, TypeError):
+        return None
+    if clean is None:
+        return None
+    headers = returned(pair.returns, exchange.headers, redact)
+    return Original(pair.format, exchange.status, clean, headers)
+
+
+def _clean(said: Any, redact: Redact) -> Any:
+    if isinstance(said, str):
+        return redact(said)
+    if isinstance(said, dict):
+        members = cast("dict[str, Any]", said)
+        return {redact(name): _clean(value, redact) for name, value in members.items()}
+    if isinstance(said, list):
+        return [_clean(value, redact) for value in cast("list[Any]", said)]
+    return said
+
+
+def returned(names: tuple[str, ...], headers: Mapping[str, str], redact: Redact) -> dict[str, str]:
+    """Of an answer's headers those that its client gets; a name may end in a star."""
+    return {
+        name: redact(value)
+        for name, value in headers.items()
+        if any(_is_meant(name, wanted) for wanted in names)
+    }
+
+
+def _is_meant(name: str, wanted: str) -> bool:
+    return name.startswith(wanted[:-1]) if wanted.endswith("*") else name == wanted
 
 
 def failure_in(body: bytes, exchange: Exchange, pair: Pair, redact: Redact) -> Failure:

@@ -514,6 +514,7 @@ class Attempts:
             kind: Kind = "rate_limit" if limited else "unavailable"
             return RequestError(kind, message, code="no_route", retry_after_s=retry_after_s)
         worst = min((one.failure for one in self.tried), key=lambda f: _USEFULNESS.index(f.kind))
+        providers = {one.candidate.provider.id for one in self.tried}
         return RequestError(
             worst.kind,
             message,
@@ -521,6 +522,9 @@ class Attempts:
             param=worst.param,
             code=worst.code,
             retry_after_s=retry_after_s if worst.status >= 429 else None,
+            original=worst.original
+            if len(providers) == 1 and worst.kind not in _GATEWAYS_OWN
+            else None,
         )
 
     def _speaks_for_all(self) -> bool:
@@ -568,6 +572,7 @@ def _single(failure: Failure, retry_after_s: float | None) -> RequestError:
         param=failure.param,
         code=failure.code,
         retry_after_s=failure.retry_after_s or (retry_after_s if failure.status >= 429 else None),
+        original=failure.original,
     )
 
 

@@ -109,9 +109,15 @@ class FormatPair:
     def __init__(self, client: Format, upstream: Format) -> None:
         self._client = client
         self._upstream = upstream
+        self.format = client.name
         self.passthrough = client.table is upstream.table
         forwards: list[str] = client.table.section("forwards") or []
         self.forwards = tuple(forwards) if self.passthrough else ()
+        returns: list[str] = client.table.section("passthrough", "returns") or []
+        self.returns = tuple(returns) if self.passthrough else ()
+        self.errors_pass = (
+            self.passthrough and client.table.section("passthrough", "errors") is True
+        )
         self._setters = upstream.setters
         self._ways = {stream: _way(upstream, stream=stream) for stream in (False, True)}
         self._asks = tuple(upstream.table.mapping("passthrough", "ask"))

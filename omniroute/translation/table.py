@@ -40,7 +40,7 @@ INNER: Final[Mapping[str, frozenset[str]]] = {
     "stream.encode": frozenset(
         {"order", "start", "open", "delta", "close", "finish", "error", "ping"}
     ),
-    "passthrough": frozenset({"ask", "extra", "unsealed"}),
+    "passthrough": frozenset({"ask", "extra", "unsealed", "returns", "errors"}),
     "embedding": frozenset(
         {"paths", "batch", "fields", "facts", "known", "set", "request", "response"}
     ),
@@ -76,6 +76,7 @@ _NEEDED_INNER: Final[Mapping[str, tuple[str, ...]]] = {
 }
 _LISTS: Final = (
     *(("known",), ("forwards",), ("forgets",), ("passthrough", "extra", "fields")),
+    ("passthrough", "returns"),
     *(("client", "vary"), ("client", "errors_at"), ("embedding", "known")),
     *(("client", "bounds", name) for name in ("messages", "tools", "names")),
 )

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, Protocol
 from msgspec import Struct
 
 from omniroute.config.model import ModelKind, RequestLimits
-from omniroute.errors import Kind
+from omniroute.errors import Kind, Original
 
 DEFAULT_FORMAT: Final = "openai-chat"
 """Where nothing shows what a client speaks: the errors of paths that nobody serves, and requests
@@ -41,6 +41,8 @@ class Failure(Struct, frozen=True, kw_only=True):
     code: str | None = None
     param: str | None = None
     retry_after_s: float | None = None
+    original: Original | None = None
+    """Where clients of its format get a provider's errors as they came."""
 
 
 class Facts(Struct, frozen=True, kw_only=True):
@@ -196,9 +198,15 @@ class Pair(Protocol):
     When both are the same the body passes through: only the model's name and `set_fields` change.
     """
 
+    format: str
+    """The client's."""
     passthrough: bool
     forwards: tuple[str, ...]
     """Lower-case names of the client's headers that belong to its body and go with it."""
+    returns: tuple[str, ...]
+    """The same of the provider's answer, for its client; a star at the end is any rest."""
+    errors_pass: bool
+    """The client gets the provider's errors as they came."""
 
     def request(self, body: dict[str, Any], raw: bytes, target: Destination) -> Outbound:
         """Client body (parsed, and as it came) to the provider's request.

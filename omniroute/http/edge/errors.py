@@ -91,6 +91,9 @@ def render(error: RequestError, envelope: str, formats: Formats, request_id: str
     headers = {"X-Request-Id": request_id, **error.headers}
     if error.retry_after_s is not None:
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
+    original = error.original
+    if original is not None and original.format == envelope:
+        return whole(original.status, {**headers, **original.headers}, original.body)
     if envelope == MANAGEMENT:
         return whole(error.status, headers, _management(error))
     failure = Failure(
