@@ -115,7 +115,7 @@ def test_what_needs_nothing_runs(line: str) -> None:
 @pytest.mark.parametrize(
     ("text", "wrong"),
     [
-        ("omniroute usage", "there is no command usage"),
+        ("omniroute bill", "there is no command bill"),
         ("$ /opt/omniroute/bin/omniroute check --srict x.yaml", "No such option"),
         ("omniroute keys nwe ci", "there is no command nwe"),
         ("omniroute check --format xml | cat", "'xml' is not one of"),

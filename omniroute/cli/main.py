@@ -76,6 +76,11 @@ COMMANDS: Final[Mapping[str, Lazy]] = {
         "translate_command",
         "Show what becomes of a body between two formats.",
     ),
+    "usage": Lazy(
+        "omniroute.cli.usage",
+        "usage_group",
+        "Show what was used and what it cost, today unless --since says otherwise.",
+    ),
     "version": Lazy(
         "omniroute.cli.version",
         "version_command",

@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
-import tempfile
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Literal, cast
+from typing import Final, cast
 
 import click
-import duckdb
 
-from omniroute.cli.options import check_files, config_files, config_option
-from omniroute.cli.tabular import TextFormat, print_table, render_rows
-from omniroute.errors import ConfigError, LedgerError, UsageError
-from omniroute.ledger.database import database_path
-from omniroute.ledger.queries import COLUMNS_SQL, freshen
-from omniroute.ledger.sandbox import open_sandbox, require_reading
-from omniroute.ledger.spool import segments
-from omniroute.worker.whereabouts import find_running
+from omniroute.cli.reading import Format, data_folder, ledger_options, write_answer
+from omniroute.errors import UsageError
+from omniroute.ledger.queries import COLUMNS_SQL
 
-Format = TextFormat | Literal["parquet"]
-
-_FETCH_ROWS: Final = 1000
 _FORMATS: Final = ("table", "csv", "json", "parquet", "markdown")
 _SUFFIXES: Final[dict[str, Format]] = {
     ".csv": "csv",
@@ -37,7 +23,7 @@ _SUFFIXES: Final[dict[str, Format]] = {
 
 @click.command("sql")
 @click.argument("sql", required=False)
-@config_option
+@ledger_options
 @click.option(
     "-f",
     "--file",
@@ -51,16 +37,6 @@ _SUFFIXES: Final[dict[str, Format]] = {
     "--output",
     type=click.Path(dir_okay=False),
     help="Write to a file; its ending chooses the format.",
-)
-@click.option("--data-dir", type=click.Path(file_okay=False), help="Wins over the server's folder.")
-@click.option(
-    "--wait",
-    "patience_s",
-    type=click.FloatRange(min=0),
-    default=5.0,  # a drain holds the file for some 100 ms
-    show_default=True,
-    metavar="SECONDS",
-    help="How long to wait for a program that has the database open.",
 )
 @click.option("--columns", is_flag=True, help="Show the views, their columns and units instead.")
 def sql_command(
@@ -88,27 +64,8 @@ def sql_command(
     chosen = cast("Format | None", form) or _format_of(output)
     if chosen == "parquet" and output is None and sys.stdout.isatty():
         raise UsageError("parquet is no text: give -o FILE, or send the output into a file")
-    folder = Path(data_dir) if data_dir is not None else _data_dir(config)
-    if not database_path(folder).exists() and not segments(folder):
-        raise LedgerError(
-            f"no usage data in {folder}: no request has been served there yet; "
-            "another folder can be given with --data-dir"
-        )
-    note = freshen(folder, patience_s=patience_s)
-    if note is not None:
-        click.echo(f"note: {note}", err=True)
-    with (
-        tempfile.TemporaryDirectory() as scratch,
-        open_sandbox(folder, patience_s=patience_s, writable=Path(scratch)) as connection,
-    ):
-        try:
-            if not require_reading(statement):
-                raise UsageError("there is no query in the text")
-            _answer(connection, statement, chosen, output, Path(scratch))
-        except duckdb.Error as exc:
-            raise LedgerError(str(exc).strip()) from exc
-        except BrokenPipeError:  # `| head` has seen enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    folder = data_folder(config, data_dir)
+    write_answer(folder, statement, chosen, output, patience_s=patience_s)
 
 
 def _statement(sql: str | None, script: str | None) -> str:
@@ -139,62 +96,3 @@ def _format_of(output: str | None) -> Format:
         known = ", ".join(_SUFFIXES)
         raise UsageError(f"{output}: no format ends like that ({known} do); or give --format")
     return chosen
-
-
-def _data_dir(config: tuple[str, ...]) -> Path:
-    """The running server's, else what the configuration says."""
-    files = config_files(config)
-    running = find_running(files)
-    if running is not None:
-        return running
-    found = check_files(files).config
-    if found is None:
-        raise ConfigError("the configuration has errors (see `omniroute check`); give --data-dir")
-    return Path(found.server.data_dir)
-
-
-def _answer(
-    connection: duckdb.DuckDBPyConnection,
-    statement: str,
-    form: Format,
-    output: str | None,
-    scratch: Path,
-) -> None:
-    if form == "parquet":
-        # DuckDB may write into the scratch folder alone; where the answer goes is ours to write.
-        path = scratch / "answer.parquet"
-        connection.sql(statement).write_parquet(str(path))
-        with path.open("rb") as answer, _sink(output) as file:
-            shutil.copyfileobj(answer, file)
-        return
-    cursor = connection.execute(statement)
-    described = cursor.description or ()
-    columns = [str(column[0]) for column in described]
-    types = [str(column[1]) for column in described]
-    if form == "table" and output is None and sys.stdout.isatty():
-        from rich.console import Console
-
-        print_table(Console(), columns, types, _rows(cursor))
-        return
-    with _sink(output) as file:
-        for piece in render_rows(columns, types, _rows(cursor), form):
-            file.write(piece.encode())
-
-
-@contextmanager
-def _sink(output: str | None) -> Generator[BinaryIO]:
-    """The file that was asked for, or standard output."""
-    if output is None:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-        return
-    try:
-        with Path(output).open("wb") as file:
-            yield file
-    except OSError as exc:
-        raise UsageError(f"cannot write {output}: {exc.strerror}") from exc
-
-
-def _rows(cursor: duckdb.DuckDBPyConnection) -> Iterator[Sequence[Any]]:
-    while rows := cursor.fetchmany(_FETCH_ROWS):
-        yield from rows

@@ -111,6 +111,7 @@ def open_sandbox(
     with open_patiently(path, read_only=True, patience_s=patience_s, config=settings) as connection:
         if writable is not None:
             connection.execute("SET allowed_directories = [?]", [str(writable.resolve())])
+        connection.execute("SET TimeZone = 'UTC'")  # as the rows have it: current_date is theirs
         connection.execute("SET enable_external_access = false")  # files, databases, the network
         connection.execute("SET lock_configuration = true")
         yield connection

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -235,6 +236,18 @@ def test_the_running_servers_folder_counts_until_it_restarts(
     assert output_of(CliRunner().invoke(cli, ask)) == "n\n2\n"
     os.close(lock)  # the server has ended
     assert f"no usage data in {tmp_path}/other" in str(CliRunner().invoke(cli, ask).exception)
+
+
+def test_days_are_utc_wherever_the_command_runs(
+    drained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query = "SELECT current_date = CAST(now() AT TIME ZONE 'UTC' AS DATE) AS same"
+    for zone in ("Pacific/Kiritimati", "Pacific/Pago_Pago"):  # one of them is in another day
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+        assert output_of(sql(drained, query)) == "same\ntrue\n"
+    monkeypatch.undo()
+    time.tzset()
 
 
 @pytest.mark.parametrize(
