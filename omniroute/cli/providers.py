@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import click
 import orjson
@@ -62,7 +62,7 @@ def providers_show(name: str, *, as_json: bool) -> None:
     if as_json:
         _write({**_facts(preset), "models": models})
         return
-    facts = {name: str(value) for name, value in _facts(preset).items() if value is not None}
+    facts = {name: _text(value) for name, value in _facts(preset).items() if value is not None}
     del facts["models"]
     click.echo(aligned(list(facts.items()), window()), nl=False)
     click.echo(f"\nproviders:\n{entry_of(preset)}", nl=False)
@@ -102,21 +102,28 @@ class _Shown(Struct, frozen=True, kw_only=True):
     output_usd: float | None
 
 
+def _text(value: object) -> str:
+    return (
+        " ".join(map(str, cast("list[object]", value))) if isinstance(value, list) else str(value)
+    )
+
+
 def _facts(preset: Preset) -> dict[str, Any]:
     return {
         "preset": preset.id,
         "title": preset.title,
         "format": preset.format,
-        "base_url": preset.base_url,
+        "base_url": preset.base_url or preset.own_url,
         "key": preset.api_key_env,
         "docs": preset.docs or None,
+        "sources": list(preset.sources),
         "models": list(preset.models),
     }
 
 
 def _models(preset: Preset) -> list[_Shown]:
     provider = Provider(
-        id=preset.id, preset=preset.id, format=preset.format, base_url=preset.base_url
+        id=preset.id, preset=preset.id, format=preset.format, base_url=preset.base_url or ""
     )
     now = datetime.now(UTC)
     return [_shown(provider, model, now) for model in preset.models.values()]
@@ -146,6 +153,8 @@ def _number(value: float | None) -> str:
 def entry_of(preset: Preset) -> str:
     """What to write into the file, below `providers:`."""
     lines = [f"  {preset.id}:", f"    preset: {preset.id}"]
+    if preset.own_url is not None:
+        lines.append(f"    base_url: {preset.own_url}")
     if preset.api_key_env is not None:
         lines += ["    connections:", f'      main: {{api_key: "${{env:{preset.api_key_env}}}"}}']
     return "\n".join(lines) + "\n"

@@ -17,9 +17,14 @@ class Preset(Struct, frozen=True, kw_only=True):
     """The vendor's or server's own name, for listings."""
     docs: str = ""
     """The vendor's page on its API, for hints."""
+    sources: tuple[str, ...] = ()
+    """The pages that say what is said here."""
     format: str
-    base_url: str
-    """As the format's official SDK takes it; `echo:` marks what answers without network."""
+    base_url: str | None
+    """As the format's official SDK takes it; `echo:` marks what answers without network. None
+    where every customer has another."""
+    own_url: str | None = None
+    """What such a URL looks like; for examples and hints."""
     models: Mapping[str, Model] = {}
     headers: Mapping[str, str] = {}
     needs_key: bool = True

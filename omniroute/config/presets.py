@@ -45,6 +45,10 @@ class Presets:
         for field in missing if name is None else ():
             message = f'provider "{path[-1]}" has neither a preset nor "{field}"'
             binding.report("OR503", path, message, hint=_HINTS[field], at_key=True)
+        if preset is not None and "base_url" in missing:
+            message = f'"{name}" is at another URL for each customer, and "base_url" is not there'
+            hint = f"add `base_url: {preset.own_url}`"
+            binding.report("OR503", path, message, hint=hint, at_key=True)
         if missing:
             return None
         return {**values, "connections": values.get("connections") or _ALONE}
@@ -67,9 +71,10 @@ def _over(preset: Preset, values: Values) -> Values:
         shipped: Model | None = preset.models.get(name)
         models[name] = declared if shipped is None else {**msgspec.to_builtins(shipped), **declared}
     headers = {name: Ref(text) for name, text in preset.headers.items()}
+    url = {} if preset.base_url is None else {"base_url": preset.base_url}
     return {
         "format": preset.format,
-        "base_url": preset.base_url,
+        **url,
         "allow_private_network": preset.allow_private_network,
         **values,
         "headers": {**headers, **values.get("headers", {})},

@@ -34,10 +34,13 @@ def test_the_echo_preset_needs_no_key_and_costs_nothing() -> None:
 def test_a_preset_is_complete(preset: Preset) -> None:
     assert preset.format in FORMATS
     assert preset.docs.startswith("https://")
+    assert preset.sources
+    assert all(source.startswith("https://") for source in preset.sources)
     assert all(model.id == id_ for id_, model in preset.models.items())
+    assert (preset.base_url is None) is (preset.own_url is not None)
     if preset.base_url == "echo:":
         return
-    url = urlsplit(preset.base_url)
+    url = urlsplit(preset.base_url or preset.own_url or "")
     assert url.path.rstrip("/") == url.path
     local = url.hostname == "127.0.0.1"
     assert preset.allow_private_network is local
@@ -46,9 +49,25 @@ def test_a_preset_is_complete(preset: Preset) -> None:
     assert url.scheme == ("http" if local else "https")
 
 
+def test_a_preset_that_nobody_wrote_is_none() -> None:
+    shipped = load_presets()
+    assert "no-such-preset" not in shipped
+    assert shipped.get("../presets/openai") is None
+    assert len(shipped) == len([*shipped])
+
+
+def test_no_model_stands_twice_in_a_file() -> None:
+    for name in load_presets():
+        told = yaml.safe_load(
+            files("omniroute.catalog").joinpath(f"presets/{name}.yaml").read_text()
+        )
+        models = [model for of_kind in told.get("models", {}).values() for model in of_kind]
+        assert len(models) == len(set(models)), name
+
+
 @pytest.mark.parametrize("id_", ["anthropic", "gemini", "ollama"])
 def test_formats_whose_sdk_adds_the_version_have_a_bare_base_url(id_: str) -> None:
-    assert urlsplit(load_presets()[id_].base_url).path == ""
+    assert urlsplit(load_presets()[id_].base_url or "").path == ""
 
 
 @pytest.mark.parametrize(
@@ -110,4 +129,5 @@ def test_what_is_known_of_vectors_is_of_models_that_presets_have() -> None:
 
 
 def provider_of(preset: Preset) -> Provider:
-    return Provider(id="p", format=preset.format, base_url=preset.base_url, preset=preset.id)
+    url = preset.base_url or preset.own_url or ""
+    return Provider(id="p", format=preset.format, base_url=url, preset=preset.id)

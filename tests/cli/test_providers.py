@@ -43,6 +43,32 @@ def test_what_a_preset_shows_can_be_pasted(tmp_path: Path) -> None:
     assert run(tmp_path, "check", "--strict").code == 0
 
 
+def test_the_example_of_every_preset_passes(tmp_path: Path) -> None:
+    ran = run(tmp_path, "init", *(word for name in load_presets() for word in ("--provider", name)))
+    assert ran.code == 0
+    assert run(tmp_path, "check", "--strict").code == 0
+
+
+def test_a_preset_names_its_sources(tmp_path: Path) -> None:
+    for name, preset in load_presets().items():
+        assert f"\nsources   {' '.join(preset.sources)}\n" in shown(tmp_path, name)
+
+
+def test_a_preset_without_a_url_of_its_own_asks_for_yours(tmp_path: Path) -> None:
+    entry = shown(tmp_path, "azure-openai").split("\n\n")[1]
+    assert "\n    base_url: https://RESOURCE.openai.azure.com/openai/v1\n" in entry
+    lines = [line for line in entry.splitlines() if "base_url" not in line]
+    (tmp_path / "omniroute.yaml").write_text("\n".join(lines))
+    ran = run(tmp_path, "check")
+    assert ran.code == 1
+    assert "OR503" in ran.out + ran.err
+    assert "base_url: https://RESOURCE.openai.azure.com/openai/v1" in ran.out + ran.err
+
+
+def shown(folder: Path, name: str) -> str:
+    return run(folder, "providers", "show", name).out
+
+
 def test_what_has_no_key_and_no_models_is_shown_too(tmp_path: Path) -> None:
     ran = run(tmp_path, "providers", "show", "ollama")
     assert "MODEL" not in ran.out
