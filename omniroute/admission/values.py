@@ -50,6 +50,8 @@ class RequestFacts(Struct, frozen=True, kw_only=True):
     """Lower-case names, without credentials."""
     input_tokens_estimate: int = 0
     max_output_tokens: int | None = None
+    units: int = 0
+    """Of what is not counted in tokens, as far as the request says."""
 
 
 class LimitRule(Struct, frozen=True, kw_only=True):

@@ -94,17 +94,21 @@ def cost_nanousd(
     cache_read: int | None = None,
     cache_write: int | None = None,
     output: int | None = None,
+    units: int | None = None,
 ) -> int | None:
     """The exact cost, rounded once, half up; None when a price or a count that matters is unknown.
 
     The classes are disjoint. Cached input without a price of its own costs what other input does. A
     provider that reports input but not its caching had none. Output may be unknown where it has no
-    price (embeddings).
+    price (embeddings). Where a unit has a price, tokens without one cost nothing.
     """
-    if card is None or input_uncached is None:
-        return None if card is None or not _is_free(card) else 0
+    if card is None:
+        return None
+    unit = card.base.unit_nanousd
+    if input_uncached is None and unit is None:
+        return 0 if _is_free(card) else None
     read, written = cache_read or 0, cache_write or 0
-    price = _tier(card, input_uncached + read + written)
+    price = _tier(card, (input_uncached or 0) + read + written)
     input_price = price.input_nanousd
     parts = (
         (input_uncached, input_price),
@@ -113,6 +117,11 @@ def cost_nanousd(
         (output, price.output_nanousd),
     )
     total = card.request_nanousd * PER_TOKENS
+    if unit is not None:
+        if units is None:
+            return None
+        total += units * unit * PER_TOKENS
+        parts = tuple(part for part in parts if part[1] is not None)
     for tokens, per_million in parts:
         if tokens == 0 or per_million == 0 or (tokens is None and per_million is None):
             continue

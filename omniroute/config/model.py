@@ -182,6 +182,8 @@ class Price(Struct, frozen=True, kw_only=True, rename=name_in_file):
     output_nanousd: Usd | None = None
     cached_input_nanousd: Usd | None = None
     cache_write_nanousd: Usd | None = None
+    unit_nanousd: Usd | None = None
+    """Of one unit, not of a million, where a model is not paid for by tokens: a picture."""
 
 
 class Model(Struct, frozen=True, kw_only=True):

@@ -136,13 +136,17 @@ def degraded(
 def estimate(admitted: Admitted, candidate: Candidate, now: datetime) -> int | None:
     """What an answer of the candidate may cost in nano-dollars; None where no price is known."""
     facts = admitted.facts
-    usage = Usage(input_uncached=facts.input_tokens_estimate, output=_output_tokens(facts))
+    usage = Usage(
+        input_uncached=facts.input_tokens_estimate,
+        output=_output_tokens(facts),
+        units=facts.units,
+    )
     cost = cost_of(candidate, usage, now)
     return None if cost is None else cost[0]
 
 
 def _output_tokens(facts: RequestFacts) -> int:
-    if facts.kind == "embedding":
+    if facts.kind != "chat":
         return 0
     bound = facts.max_output_tokens
     return DEFAULT_OUTPUT_TOKENS if bound is None else bound
@@ -175,6 +179,7 @@ def _facts(world: World, inquiry: Inquiry, resolved: Resolved) -> RequestFacts:
         headers=_shown(inquiry.headers, world.hidden) if seen else {},
         input_tokens_estimate=inquiry.count_tokens() if counts else 0,
         max_output_tokens=inquiry.max_output_tokens,
+        units=inquiry.units,
     )
 
 
@@ -211,7 +216,7 @@ def _route_facts(world: World, admitted: Admitted, resolved: Resolved, now: date
         output_tokens=_output_tokens(facts),
         needs=inquiry.needs,
         kind=inquiry.kind,
-        formats=world.speaking.get(inquiry.kind),
+        formats=world.reached.get((inquiry.format, inquiry.kind)),
         session=inquiry.session,
         key=inquiry.caller.key_id,
         document=document,

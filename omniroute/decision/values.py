@@ -31,8 +31,8 @@ class World(Struct, frozen=True, kw_only=True):
     live: LiveView
     """Breakers, latencies, sessions and turns, as routing sees them."""
     rng: Random
-    speaking: Mapping[ModelKind, frozenset[str]] = {}
-    """By kind of model, the formats in which it can be asked; all where a kind is missing."""
+    reached: Mapping[tuple[str, ModelKind], frozenset[str]] = {}
+    """By format and kind of what is asked, the formats of providers; all where none is named."""
     hidden: frozenset[str] = CREDENTIALS
     """Headers, in lower case, that no expression sees."""
 
@@ -57,6 +57,8 @@ class Inquiry(Struct, frozen=True, kw_only=True):
     """Capabilities that the answer depends on: tools, vision."""
     max_output_tokens: int | None = None
     """The client's own bound."""
+    units: int = 0
+    """Of what is not counted in tokens, as far as the request says."""
     size_bytes: int = 0
     """Of the body: no more tokens than bytes."""
     count_tokens: Callable[[], int] = int

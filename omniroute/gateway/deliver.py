@@ -19,7 +19,7 @@ from omniroute.gateway.progress import ProgressSink, wants_progress
 from omniroute.gateway.relay import relay
 from omniroute.ledger.record import RequestRecord
 from omniroute.request.cost import cost_of
-from omniroute.request.estimate import estimated
+from omniroute.request.estimate import COUNTED, estimated
 from omniroute.request.inbound import Opener, Sink, Whole
 from omniroute.request.request import Request
 from omniroute.routing.attempts import Attempts
@@ -162,7 +162,8 @@ def _account(
     request: Request, candidate: Candidate, usage: Usage, output: Callable[[], int]
 ) -> None:
     """Usage and cost; where the provider did not count, `output` estimates what it said."""
-    filled = estimated(usage, request.input_tokens, output)
+    counted = request.inbound.kind in COUNTED
+    filled = estimated(usage, request.input_tokens, output) if counted else None
     if filled is not None:
         usage, request.record.usage_estimated = filled, True
     request.used(usage)

@@ -99,7 +99,7 @@ class Pipeline:
                 index=snapshot.index,
                 live=services.live,
                 rng=services.rng,
-                speaking=snapshot.formats.speaking,
+                reached=snapshot.formats.reached,
                 hidden=CREDENTIALS.union(snapshot.formats.key_places.headers),
             )
         return kept

@@ -87,6 +87,7 @@ async def understand(request: Request) -> Inquiry:
         session=record.session,
         needs=_NEEDS[facts.tools, facts.images],
         max_output_tokens=facts.max_output_tokens,
+        units=facts.units,
         size_bytes=len(inbound.body),
         count_tokens=request.input_tokens,
     )

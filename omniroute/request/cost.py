@@ -20,5 +20,6 @@ def cost_of(candidate: Candidate, usage: Usage, at: datetime) -> tuple[int, str]
         cache_read=usage.cache_read,
         cache_write=usage.cache_write,
         output=usage.output,
+        units=usage.units,
     )
     return None if card is None or cost is None else (cost, card.source)

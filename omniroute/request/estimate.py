@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 import msgspec
 
+from omniroute.config.model import ModelKind
 from omniroute.translation.values import Usage
+
+COUNTED: Final[frozenset[ModelKind]] = frozenset({"chat", "embedding"})
+"""Kinds of models that all count tokens. Of the others a number that nobody said is unknown."""
 
 
 def estimated(usage: Usage, asked: Callable[[], int], output: Callable[[], int]) -> Usage | None:

@@ -8,12 +8,14 @@ from typing import Any, Final, Literal, cast
 from msgspec import Struct, structs
 
 from omniroute.config.diagnostics import Diagnostic
+from omniroute.config.model import ModelKind
 from omniroute.errors import TranslationError
 from omniroute.translation import runtime
 from omniroute.translation.clients import client_problems, endpoints_of
 from omniroute.translation.failures import KINDS
 from omniroute.translation.fields import KnownFields, known_fields
 from omniroute.translation.hub import present
+from omniroute.translation.kinds import TASKS
 from omniroute.translation.problem import Path, Problem
 from omniroute.translation.program import Converter, Program
 from omniroute.translation.table import Table, describe
@@ -31,6 +33,8 @@ _CONVERTERS: Final = (
     ("errors", "decode"),
     ("errors", "encode"),
 )
+
+_TASK_CONVERTERS: Final = _CONVERTERS[:4]
 
 
 class Unsupported(Struct, frozen=True, kw_only=True):
@@ -66,15 +70,27 @@ class Extra(Struct, frozen=True, kw_only=True):
     fields: tuple[str, ...]
 
 
-class Embeddings(Struct, frozen=True, kw_only=True):
-    """How a format asks for vectors; its converters stand among the format's functions."""
+class Task(Struct, frozen=True, kw_only=True):
+    """How a format asks models of one kind that do not chat; its converters stand among the
+    format's functions, below the name of the kind."""
 
+    kind: ModelKind
+    serves: bool
+    """Its clients ask for that."""
+    passes: bool
+    """Its providers can be asked for that by its own clients."""
+    asks: bool
+    """And by those of other formats."""
     paths: Mapping[str, str]
     """By the member of a body that is there: the first that is, tells."""
     batch: str | None
     """The member that lists the inputs, where they may be sent in several requests."""
     most: int | None
     """Inputs that one request may have; None for no bound."""
+    times: str | None
+    """The member of the hub's request that says how often it is to be sent."""
+    streams: bool
+    """An answer may come in events, which pass to clients of the same format."""
     fields: KnownFields | None
     known_fields: frozenset[str] | None
     setters: Mapping[str, Converter]
@@ -106,8 +122,8 @@ class Format(Struct, frozen=True, kw_only=True):
     """Frames carry their data's type as the event's name."""
     marker: bytes | None
     """Data of the frame that ends a stream."""
-    embedding: Embeddings | None
-    """None for a format that has none."""
+    tasks: Mapping[ModelKind, Task]
+    """By kind, for those that the table has a section for."""
     ends_with_stop: bool
     """A stream that closes after a stop reason is complete, whatever else is missing."""
 
@@ -165,7 +181,8 @@ class _Writer:
         self.add(("request", "decode"), self._said(), "request.said")
         for direction in ("encode", "decode") if table.section("count") is not None else ():
             self.add(("count", direction), table.section("count", direction) or {})
-        self._write_embedding()
+        for kind in TASKS:
+            self._write_task(kind)
         self.add(("facts",), table.section("facts") or {})
         self.add(("stream", "start"), table.section("stream", "start") or {})
         template = table.section("stream", "decode")
@@ -191,8 +208,9 @@ class _Writer:
         self._check_kinds()
         _, problems = known_fields(table.mapping("fields"))
         self.problems += problems
-        _, problems = known_fields(table.mapping("embedding", "fields"))
-        self.problems += [_under("embedding", problem) for problem in problems]
+        for kind in TASKS:
+            _, problems = known_fields(table.mapping(kind, "fields"))
+            self.problems += [_under(kind, problem) for problem in problems]
 
     def _answer_facts(self) -> dict[str, Any]:
         """The part of the response's decoder that reads usage and stop reason."""
@@ -230,29 +248,46 @@ class _Writer:
             )
         return any(self._is_watched(value) for value in members.values())
 
-    def _write_embedding(self) -> None:
-        if self.table.section("embedding") is None:
+    def _write_task(self, kind: ModelKind) -> None:
+        table = self.table
+        if table.section(kind) is None:
             return
-        if not self.table.mapping("embedding", "paths"):
-            message = "embedding needs paths, by the member of a body that tells which"
-            self.problems.append(Problem(path=("embedding",), message=message))
-        most = self.table.section("embedding", "batch", "most")
+        most = table.section(kind, "batch", "most")
         if most is not None and (type(most) is not int or most < 1):
             message = "most is a number of inputs"
-            self.problems.append(Problem(path=("embedding", "batch", "most"), message=message))
-        for section in ("request", "response"):
-            for direction in ("decode", "encode"):
-                path = ("embedding", section, direction)
-                if (template := self.table.section(*path)) is not None:
-                    self.add(path, template)
-                    continue
-                message = f"embedding.{section} needs {direction}"
-                self.problems.append(Problem(path=path[:2], message=message))
-        answer = ("embedding", "response", "decode")
-        self.add(answer, self._part(answer, ("usage",)), "embedding.response.read")
-        self.add(("embedding", "facts"), self.table.section("embedding", "facts") or {})
-        for field, template in self.table.mapping("embedding", "set").items():
-            self.add(("embedding", "set", field), template)
+            self.problems.append(Problem(path=(kind, "batch", "most"), message=message))
+        self._write_sides(kind)
+        answer = (kind, "response", "decode")
+        self.add(answer, self._part(answer, ("usage",)), f"{kind}.response.read")
+        self.add((kind, "facts"), table.section(kind, "facts") or {})
+        for field, template in table.mapping(kind, "set").items():
+            self.add((kind, "set", field), template)
+        if (rows := table.section(kind, "stream", "decode")) is not None:
+            self.add((kind, "stream", "decode"), rows)
+
+    def _write_sides(self, kind: ModelKind) -> None:
+        """What clients ask and get, what providers are asked and give; one of them may be all."""
+        table = self.table
+        for section, direction in _TASK_CONVERTERS:
+            if (template := table.section(kind, section, direction)) is not None:
+                self.add((kind, section, direction), template)
+        needs: dict[tuple[str, str], tuple[str, str]] = {
+            ("request", "decode"): ("response", "encode"),
+            ("response", "encode"): ("request", "decode"),
+            ("request", "encode"): ("response", "decode"),
+        }
+        for path, other in needs.items():
+            if table.section(kind, *path) is not None and table.section(kind, *other) is None:
+                message = f"{kind}.{other[0]} needs {other[1]}"
+                self.problems.append(Problem(path=(kind, other[0]), message=message))
+        paths = table.mapping(kind, "paths")
+        if (table.section(kind, "response", "decode") is None) is bool(paths):
+            message = f"{kind} needs paths, by the member of a body that tells which, and "
+            message += "response.decode, where providers are asked"
+            self.problems.append(Problem(path=(kind,), message=message))
+        elif not paths and table.section(kind, "request", "decode") is None:
+            message = f"{kind} says neither what clients ask nor how providers are asked"
+            self.problems.append(Problem(path=(kind,), message=message))
 
     def _write_unsupported(self, field: str, rule: Any) -> None:
         path: Path = ("unsupported", field)
@@ -367,29 +402,33 @@ def make_format(table: Table, program: Program) -> Format:
         forgets=frozenset(table.sections.get("forgets") or ()),
         named=table.sections["framing"] == "sse-named",
         marker=marker.encode() if isinstance(marker, str) else None,
-        embedding=_embeddings(table, program, functions),
+        tasks={
+            kind: _task(table, program, functions, kind) for kind in TASKS if table.mapping(kind)
+        },
         ends_with_stop=bool(terminal.get("stop")),
     )
 
 
-def _embeddings(
-    table: Table, program: Program, functions: Mapping[str, Converter]
-) -> Embeddings | None:
-    section = table.mapping("embedding")
-    if not section:
-        return None
-    reads = program.root_reads("embedding.request.decode")
-    known = reads | set(section.get("known") or ())
-    return Embeddings(
-        paths=table.mapping("embedding", "paths"),
-        batch=table.section("embedding", "batch", "member"),
-        most=table.section("embedding", "batch", "most"),
-        fields=known_fields(table.mapping("embedding", "fields"))[0],
+def _task(
+    table: Table, program: Program, functions: Mapping[str, Converter], kind: ModelKind
+) -> Task:
+    serves = f"{kind}.request.decode" in functions
+    passes = f"{kind}.response.decode" in functions
+    reads = program.root_reads(f"{kind}.request.decode") if serves else frozenset[str]()
+    known = reads | set(table.section(kind, "known") or ())
+    return Task(
+        kind=kind,
+        serves=serves,
+        passes=passes,
+        asks=f"{kind}.request.encode" in functions,
+        paths=table.mapping(kind, "paths"),
+        batch=table.section(kind, "batch", "member"),
+        most=table.section(kind, "batch", "most"),
+        times=table.section(kind, "batch", "times"),
+        streams=table.section(kind, "stream") is not None,
+        fields=known_fields(table.mapping(kind, "fields"))[0],
         known_fields=None if "@" in reads else frozenset(known),
-        setters={
-            field: functions[f"embedding.set.{field}"]
-            for field in table.mapping("embedding", "set")
-        },
+        setters={field: functions[f"{kind}.set.{field}"] for field in table.mapping(kind, "set")},
     )
 
 

@@ -124,6 +124,7 @@ def usage_of(hub_usage: Any, before: Usage = _UNKNOWN) -> Usage:
         cache_write=count("cache_write", before.cache_write),
         output=count("output", before.output),
         reasoning=count("reasoning", before.reasoning),
+        units=count("units", before.units) if "units" in said else before.units,
     )
 
 
@@ -135,6 +136,7 @@ def usage_object(usage: Usage) -> dict[str, int]:
         "cache_write": usage.cache_write,
         "output": usage.output,
         "reasoning": usage.reasoning,
+        "units": usage.units,
     }
     return {name: value for name, value in found.items() if value is not None}
 

@@ -19,7 +19,7 @@ from omniroute.translation.bounds import bounds_of, check_bounds
 from omniroute.translation.clients import key_places
 from omniroute.translation.continuing import continuing_of
 from omniroute.translation.counting import TableCounter
-from omniroute.translation.embedding import EmbeddingPair, TableEmbedder, rules_of
+from omniroute.translation.embedding import EmbeddingPair, TableEmbedder
 from omniroute.translation.format import Format, compile_table, make_format
 from omniroute.translation.pair import FormatPair, run, run_object
 from omniroute.translation.problem import Problem
@@ -28,6 +28,7 @@ from omniroute.translation.question import question
 from omniroute.translation.serving import Envelopes, collisions
 from omniroute.translation.stream import error_node
 from omniroute.translation.table import describe, read_table
+from omniroute.translation.tasks import TaskPair
 from omniroute.translation.values import (
     About,
     ClientFormat,
@@ -117,20 +118,27 @@ class FormatSet:
 
     def __init__(self, formats: Mapping[str, Format]) -> None:
         self._formats = formats
-        embedding = {name: one for name, one in formats.items() if one.embedding is not None}
-        spoken: Mapping[str, Mapping[str, Format]] = {"chat": formats, "embedding": embedding}
         self.speaking: Mapping[ModelKind, frozenset[str]] = {
-            kind: frozenset(spoken.get(kind, ())) for kind in KINDS
+            kind: frozenset(name for name, one in formats.items() if _asks(one, kind))
+            for kind in KINDS
         }
         self._clients: dict[tuple[str, str], ClientSide] = {
-            **{(name, "chat"): ClientSide(one) for name, one in formats.items()},
-            **{(name, "embedding"): VectorClient(one) for name, one in embedding.items()},
+            (name, kind): ClientSide(one) if kind == "chat" else TaskClient(one, kind)
+            for name, one in formats.items()
+            for kind in KINDS
+            if _serves(one, kind)
         }
         self._pairs: dict[tuple[str, str, str], FormatPair] = {
-            (client.name, upstream.name, kind): make(client, upstream)
-            for kind, make in (("chat", FormatPair), ("embedding", EmbeddingPair))
-            for client in spoken[kind].values()
-            for upstream in spoken[kind].values()
+            (client.name, upstream.name, kind): _pair(client, upstream, kind)
+            for client in formats.values()
+            for upstream in formats.values()
+            for kind in KINDS
+            if _serves(client, kind) and _asks(upstream, kind, by=client)
+        }
+        self.reached: Mapping[tuple[str, ModelKind], frozenset[str]] = {
+            (client, kind): frozenset(one for one in formats if (client, one, kind) in self._pairs)
+            for client in formats
+            for kind in KINDS
         }
         self.endpoints = tuple(one for format in formats.values() for one in format.endpoints)
         self._envelopes = Envelopes(_prefixes(formats))
@@ -159,7 +167,7 @@ class FormatSet:
 
     def embedder(self, upstream: str) -> Embedder | None:
         format = self._formats[upstream]
-        return None if format.embedding is None else TableEmbedder(format)
+        return TableEmbedder(format) if _asks(format, "embedding") else None
 
     def counter(self, upstream: str) -> Counter | None:
         format = self._formats[upstream]
@@ -297,26 +305,49 @@ class ClientSide:
         return expression.split(" ", 1)[0] if isinstance(expression, str) else name
 
 
-class VectorClient(ClientSide):
-    """A format's clients where they ask for vectors: nothing goes on from an answer."""
+class TaskClient(ClientSide):
+    """A format's clients where they ask models that do not chat: nothing goes on from an answer."""
 
-    def __init__(self, format: Format) -> None:
+    def __init__(self, format: Format, kind: ModelKind) -> None:
         super().__init__(format)
-        self._fields = fields = rules_of(format).fields
-        self._named = f"{format.name}.embedding"
+        self._facts = format.functions[f"{kind}.facts"]
+        self._fields = fields = format.tasks[kind].fields
+        self._named = f"{format.name}.{kind}"
         self.check = _takes_all if fields is None else fields.check
         self.continuing = None
         self.loads_without = None
 
     def facts(self, body: dict[str, Any]) -> Facts:
-        found = run_object(self._format.functions["embedding.facts"], body, {"dropped": {}})
-        model, session = found.get("model"), found.get("session")
+        found = run_object(self._facts, body, {"dropped": {}})
+        model, session, units = found.get("model"), found.get("session"), found.get("units")
         return Facts(
             model=model if type(model) is str else None,
-            stream=False,
+            stream=found.get("stream") is True,
             session=session if type(session) is str and session else None,
             max_output_tokens=0,
+            units=units if type(units) is int else 0,
         )
 
     def question(self, body: dict[str, Any]) -> None:
         return None
+
+
+def _serves(format: Format, kind: ModelKind) -> bool:
+    """Whether the format's clients can ask models of that kind."""
+    return kind == "chat" or (kind in format.tasks and format.tasks[kind].serves)
+
+
+def _asks(format: Format, kind: ModelKind, *, by: Format | None = None) -> bool:
+    """Whether models of that kind can be asked in the format, by clients of that one or of any."""
+    if kind == "chat":
+        return True
+    task = format.tasks.get(kind)
+    return task is not None and (task.asks or (task.passes and by is format))
+
+
+def _pair(client: Format, upstream: Format, kind: ModelKind) -> FormatPair:
+    if kind == "chat":
+        return FormatPair(client, upstream)
+    if kind == "embedding":
+        return EmbeddingPair(client, upstream, kind)
+    return TaskPair(client, upstream, kind)

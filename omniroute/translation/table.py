@@ -11,6 +11,7 @@ from omniroute.base.similar import similar_names
 from omniroute.config.diagnostics import Diagnostic, error, sort_diagnostics
 from omniroute.config.model import Mark
 from omniroute.config.yamltree import Map, key_mark, parse_yaml, to_plain, value_mark
+from omniroute.translation.kinds import TASKS
 from omniroute.translation.problem import Problem
 from omniroute.wire.framing import FRAMINGS
 
@@ -19,10 +20,25 @@ SECTIONS: Final = frozenset(
         *("format", "title", "docs", "paths", "query", "headers", "forwards", "auth", "framing"),
         *("maps", "mappings", "fields", "facts", "set", "known", "unsupported", "forgets"),
         *("request", "response", "errors", "stream", "passthrough", "continuing"),
-        *("embedding", "count", "client"),
+        *("count", "client"),
+        *TASKS,
     }
 )
 NEEDED: Final = ("format", "paths", "framing", "request", "response", "errors", "stream")
+_TASK: Final[Mapping[str, frozenset[str]]] = {
+    "": frozenset(
+        {
+            *("paths", "batch", "fields", "facts", "known", "set"),
+            *("request", "response", "stream"),
+        }
+    ),
+    ".batch": frozenset({"member", "most", "times"}),
+    ".facts": frozenset({"model", "session", "stream", "units"}),
+    ".request": frozenset({"decode", "encode"}),
+    ".response": frozenset({"decode", "encode"}),
+    ".stream": frozenset({"decode"}),
+}
+"""The same, of a section for one kind of task."""
 INNER: Final[Mapping[str, frozenset[str]]] = {
     "paths": frozenset({"chat", "stream"}),
     "auth": frozenset({"header", "template"}),
@@ -41,13 +57,6 @@ INNER: Final[Mapping[str, frozenset[str]]] = {
         {"order", "start", "open", "delta", "close", "finish", "error", "ping"}
     ),
     "passthrough": frozenset({"ask", "extra", "unsealed", "returns", "errors"}),
-    "embedding": frozenset(
-        {"paths", "batch", "fields", "facts", "known", "set", "request", "response"}
-    ),
-    "embedding.batch": frozenset({"member", "most"}),
-    "embedding.facts": frozenset({"model", "session"}),
-    "embedding.request": frozenset({"decode", "encode"}),
-    "embedding.response": frozenset({"decode", "encode"}),
     "count": frozenset({"path", "encode", "decode"}),
     "client": frozenset(
         {
@@ -65,25 +74,26 @@ INNER: Final[Mapping[str, frozenset[str]]] = {
     "client.progress": frozenset({"named", "members"}),
     "passthrough.extra": frozenset({"unless", "frame", "fields"}),
     "continuing": frozenset({"field", "note", "input", "items", "output", "keep", "whole"}),
+    **{f"{kind}{end}": keys for kind in TASKS for end, keys in _TASK.items()},
 }
 """The keys of the sections whose shape is fixed."""
 _NEEDED_INNER: Final[Mapping[str, tuple[str, ...]]] = {
     "auth": ("header", "template"),
     "passthrough.extra": ("unless",),
     "continuing": ("field", "note", "input", "items", "output", "keep", "whole"),
-    "embedding.batch": ("member",),
     "count": ("path",),
 }
 _LISTS: Final = (
     *(("known",), ("forwards",), ("forgets",), ("passthrough", "extra", "fields")),
     ("passthrough", "returns"),
-    *(("client", "vary"), ("client", "errors_at"), ("embedding", "known")),
+    *(("client", "vary"), ("client", "errors_at")),
+    *((kind, "known") for kind in TASKS),
     *(("client", "bounds", name) for name in ("messages", "tools", "names")),
 )
 _MAPS: Final = (
     *(("maps",), ("mappings",), ("fields",), ("set",), ("unsupported",)),
     *(("client", "serves"), ("client", "progress", "members")),
-    *(("embedding", "paths"), ("embedding", "fields"), ("embedding", "set")),
+    *((kind, key) for kind in TASKS for key in ("paths", "fields", "set")),
 )
 TEXT_MAPS: Final = ("headers", "query")
 

@@ -30,6 +30,8 @@ class Usage(Struct, frozen=True, kw_only=True):
     cache_write: int | None = None
     output: int | None = None
     reasoning: int | None = None
+    units: int | None = None
+    """What is not counted in tokens: images."""
 
 
 class Failure(Struct, frozen=True, kw_only=True):
@@ -56,6 +58,8 @@ class Facts(Struct, frozen=True, kw_only=True):
     tools: bool = False
     images: bool = False
     temperature: float | None = None
+    units: int = 0
+    """How many are asked for of what is not counted in tokens: images."""
     calls: tuple[str, ...] = ()
     """Ids of the tool calls in the history, where clients of the format forget what came with
     them."""
@@ -428,7 +432,9 @@ class Formats(Protocol):
     vary: tuple[str, ...]
     """Headers, in lower case, that change what an answer means."""
     speaking: Mapping[ModelKind, frozenset[str]]
-    """By kind of model, the formats whose tables say how it is asked."""
+    """By kind of model, the formats whose tables say how it is asked from any other."""
+    reached: Mapping[tuple[str, ModelKind], frozenset[str]]
+    """The same for the clients of one format, who also reach what only their own format asks."""
 
     def names(self) -> tuple[str, ...]: ...
 

@@ -2,14 +2,15 @@
 
 It repeats the last user message, so that a gateway can be tried, shown and tested without network
 or keys. Answers depend on the request alone, but for `created`. Token counts are estimates of four
-characters each. It has two models: `echo` chats, `echo-embedding` makes vectors.
+characters each. It has a model for each kind: `echo` chats, `echo-embedding` makes vectors,
+`echo-image` pictures.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
@@ -20,31 +21,32 @@ from omniroute.base.bigjson import read_json
 from omniroute.base.heavy import BIG_BYTES
 from omniroute.upstream.client import Bounds, UpstreamRequest
 from omniroute.upstream.echo_answer import EchoAnswer, EchoRefusal, answer_chat
+from omniroute.upstream.echo_images import answer_images, stream_images
 from omniroute.upstream.echo_vectors import answer_vectors
 
 MODEL: Final = "echo"
 VECTOR_MODEL: Final = "echo-embedding"
+IMAGE_MODEL: Final = "echo-image"
 _JSON: Final[Mapping[str, str]] = {"content-type": "application/json"}
 _SSE: Final[Mapping[str, str]] = {"content-type": "text/event-stream", "cache-control": "no-cache"}
 
 
 class EchoTransport:
-    """Answers `…/chat/completions`, `…/embeddings` and `…/models` below any `echo:` URL."""
+    """Answers the paths of its models, and `…/models`, below any `echo:` URL."""
 
     async def open(self, request: UpstreamRequest, bounds: Bounds) -> EchoExchange:
         path = urlsplit(request.url).path.rstrip("/")
         try:
             if path.endswith("/models") and request.method == "GET":
-                return _whole(
-                    200,
-                    {"object": "list", "data": [_model_entry(MODEL), _model_entry(VECTOR_MODEL)]},
-                )
+                models = (MODEL, VECTOR_MODEL, IMAGE_MODEL)
+                return _whole(200, {"object": "list", "data": list(map(_model_entry, models))})
             if path.endswith("/chat/completions") and request.method == "POST":
                 if len(request.body) < BIG_BYTES:
                     return _chat(request.body)
                 return await asyncio.to_thread(_chat, request.body)
-            if path.endswith("/embeddings") and request.method == "POST":
-                return await asyncio.to_thread(_vectors, request.body)
+            for end, answer in _TASKS.items():
+                if path.endswith(end) and request.method == "POST":
+                    return await asyncio.to_thread(answer, request.body)
         except EchoRefusal as refusal:
             return _whole(refusal.status, _error(refusal))
         return _whole(404, _error(EchoRefusal(404, f"echo has no {request.method} {path}")))
@@ -86,6 +88,20 @@ def _chat(body: bytes) -> EchoExchange:
 
 def _vectors(body: bytes) -> EchoExchange:
     return _whole(200, answer_vectors(_read(body, VECTOR_MODEL)))
+
+
+def _images(body: bytes) -> EchoExchange:
+    request, created = _read(body, IMAGE_MODEL), int(time.time())
+    if request.get("stream") is not True:
+        return _whole(200, answer_images(request, created))
+    events = stream_images(request, created)
+    return EchoExchange(200, _SSE, (_frame(event, event["type"]) for event in events))
+
+
+_TASKS: Final[Mapping[str, Callable[[bytes], EchoExchange]]] = {
+    "/embeddings": _vectors,
+    "/images/generations": _images,
+}
 
 
 def _read(body: bytes, model: str) -> dict[str, Any]:
@@ -175,8 +191,9 @@ def _error(refusal: EchoRefusal) -> dict[str, Any]:
     }
 
 
-def _frame(value: dict[str, Any]) -> bytes:
-    return b"data: " + orjson.dumps(value) + b"\n\n"
+def _frame(value: dict[str, Any], name: str | None = None) -> bytes:
+    head = b"" if name is None else b"event: " + name.encode() + b"\n"
+    return head + b"data: " + orjson.dumps(value) + b"\n\n"
 
 
 def _whole(status: int, value: dict[str, Any]) -> EchoExchange:

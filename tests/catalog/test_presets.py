@@ -27,6 +27,7 @@ def test_the_echo_preset_needs_no_key_and_costs_nothing() -> None:
         "echo-embedding": Model(
             id="echo-embedding", kind="embedding", price=free, dimensions=DIMENSIONS
         ),
+        "echo-image": Model(id="echo-image", kind="image", price=free),
     }
 
 

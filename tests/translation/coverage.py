@@ -16,13 +16,14 @@ from omniroute.active.tables import read_tables
 from omniroute.config.yamltree import Map, key_mark, parse_yaml
 from omniroute.translation import format as compiling
 from omniroute.translation import registry
+from omniroute.translation.kinds import TASKS
 from omniroute.translation.problem import Path
 from omniroute.translation.registry import load_formats
 from omniroute.translation.template import TemplateCompiler
 from omniroute.translation.values import Formats
 
 _PARTIAL: Final = frozenset(
-    {"response.read", "request.said", "stream.watch", "embedding.response.read"}
+    {"response.read", "request.said", "stream.watch", *(f"{kind}.response.read" for kind in TASKS)}
 )
 """Functions that are made of some rows of others."""
 

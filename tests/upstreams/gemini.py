@@ -11,6 +11,7 @@ from google.genai import types as sdk
 from typing_extensions import TypedDict
 
 from tests.upstreams.dialect import Frame, Ids, Received, Signer
+from tests.upstreams.pictures import picture
 from tests.upstreams.scenario import (
     Block,
     Call,
@@ -137,6 +138,31 @@ def _embedded(model: str, body: dict[str, Any], *, named: bool) -> tuple[str, in
     return text, body.get("outputDimensionality")
 
 
+def _draw(model: str, action: str, request: Received) -> dict[str, Any]:
+    """https://ai.google.dev/gemini-api/docs/image-generation: one picture each time."""
+    _check_typed(_PARAMS, request.raw)
+    if action != "generateContent" or fields(request.body["generationConfig"]).get(
+        "candidateCount"
+    ):
+        raise refuse("this model draws one picture, whole")
+    ratio = fields(request.body["generationConfig"].get("imageConfig")).get("aspectRatio")
+    if ratio not in (None, "1:1", "2:3", "3:2", "9:16", "16:9"):
+        raise refuse("Invalid value at 'generation_config.image_config.aspect_ratio'")
+    prompt = request.body["contents"][0]["parts"][0]["text"]
+    part = {"inlineData": {"mimeType": "image/png", "data": picture(prompt)}}
+    return {
+        "candidates": [
+            {"content": {"role": "model", "parts": [part]}, "finishReason": "STOP", "index": 0}
+        ],
+        "usageMetadata": {
+            "promptTokenCount": tokens_of([prompt]),
+            "candidatesTokenCount": 100,
+            "totalTokenCount": tokens_of([prompt]) + 100,
+        },
+        "modelVersion": model,
+    }
+
+
 class Gemini:
     """Dialect `gemini`. Calls of the `thinking-*` models are signed, and must come back so."""
 
@@ -165,6 +191,10 @@ class Gemini:
             return _embed(match[1], match[2], request.body)
         if match[2] not in ("generateContent", "streamGenerateContent"):
             raise refuse(f"{match[2]} is not supported for this model")
+        if "IMAGE" in (
+            fields(request.body.get("generationConfig")).get("responseModalities") or ()
+        ):
+            return _draw(match[1], match[2], request)
         return None
 
     def read(self, request: Received) -> Seen:

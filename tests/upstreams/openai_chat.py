@@ -8,8 +8,10 @@ from typing import Any, Final
 import orjson
 from openai.types.chat.completion_create_params import CompletionCreateParams
 from openai.types.embedding_create_params import EmbeddingCreateParams
+from openai.types.image_generate_params import ImageGenerateParams
 
 from tests.upstreams.dialect import Frame, Ids, Received, split_text
+from tests.upstreams.pictures import picture
 from tests.upstreams.scenario import (
     Call,
     Failure,
@@ -36,6 +38,7 @@ from tests.upstreams.vectors import coded, openai_inputs, tokens_of, vector
 
 _PARAMS: Final = Checker(CompletionCreateParams)
 _EMBED_PARAMS: Final = Checker(EmbeddingCreateParams)
+_IMAGE_PARAMS: Final = Checker(ImageGenerateParams)
 _NAME: Final = re.compile(r"^[a-zA-Z0-9_-]{1,64}$")
 _DATA_URL: Final = re.compile(r"^data:(image/[a-z]+|application/pdf);base64,(.*)$", re.DOTALL)
 _CREATED: Final = 1_764_000_000
@@ -87,6 +90,29 @@ def _embed(request: Received) -> dict[str, Any]:
     }
 
 
+def _draw(request: Received) -> dict[str, Any]:
+    """https://platform.openai.com/docs/api-reference/images/create"""
+    body = request.body
+    _check_typed(_IMAGE_PARAMS, request.raw)
+    check_ranges(body, {"n": (1, 10), "output_compression": (0, 100), "partial_images": (0, 3)})
+    count = body.get("n") or 1
+    if body.get("response_format") == "url":
+        pictures = [{"url": f"https://images.example/{at}.png"} for at in range(count)]
+    else:
+        pictures = [{"b64_json": picture(body["prompt"])} for _ in range(count)]
+    used = tokens_of([body["prompt"]])
+    return {
+        "created": _CREATED,
+        "data": pictures,
+        "usage": {
+            "input_tokens": used,
+            "input_tokens_details": {"text_tokens": used, "image_tokens": 0},
+            "output_tokens": 100 * count,
+            "total_tokens": used + 100 * count,
+        },
+    }
+
+
 class OpenaiChat:
     """Dialect `openai-chat`. Like the real one it gives no reasoning away but its token count."""
 
@@ -106,6 +132,9 @@ class OpenaiChat:
         if request.path == "/v1/embeddings":
             check_path(request, "/v1/embeddings")
             return _embed(request)
+        if request.path == "/v1/images/generations":
+            check_path(request, "/v1/images/generations")
+            return _draw(request)
         check_path(request, "/v1/chat/completions")
         return None
 

@@ -82,12 +82,11 @@ def document(table: Sequence[Route], formats: Formats) -> OpenApi:
     types = list(dict.fromkeys(kind for route in table for kind in _types(route.contract)))
     references, schemas = msgspec.json.schema_components(types, ref_template=_SCHEMAS)
     by_type: dict[Any, Mapping[str, Any]] = dict(zip(types, references, strict=True))
-    for kind, names in formats.speaking.items():
-        for name in sorted(names):
-            own = formats.client(name, kind).schemas()
-            schemas |= own
-            if own:
-                by_type[name, kind] = {"$ref": _SCHEMAS.format(name=next(iter(own)))}
+    for name, kind in sorted({spoken for route in table for spoken in route.formats}):
+        own = formats.client(name, kind).schemas()
+        schemas |= own
+        if own:
+            by_type[name, kind] = {"$ref": _SCHEMAS.format(name=next(iter(own)))}
     paths: dict[str, dict[str, Any]] = {}
     for route in table:
         operations = paths.setdefault(_PARAMETER.sub(r"{\1}", route.path), {})

@@ -1,0 +1,33 @@
+"""What is asked of models that do not chat: a section of a table for each kind of them.
+
+Such a request is answered once, by one model: there is no conversation in it, and nothing goes on
+from its answer. What makes one kind differ from another stands here and in the tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from msgspec import Struct
+
+from omniroute.config.model import ModelKind
+
+
+class TaskKind(Struct, frozen=True, kw_only=True):
+    """The hub of one kind, as far as the engine looks into it."""
+
+    needs: str
+    """The member of a request without which there is nothing to do."""
+    nothing: str
+    """What is said of such a request."""
+    gives: str
+    """The member of an answer without which it is none."""
+
+
+TASKS: Final[Mapping[ModelKind, TaskKind]] = {
+    "embedding": TaskKind(
+        needs="inputs", nothing="the request holds nothing to embed", gives="vectors"
+    ),
+    "image": TaskKind(needs="prompt", nothing="the request says nothing to draw", gives="images"),
+}

@@ -1,0 +1,220 @@
+"""Requests that are no chats, between any two formats, as the tables' section of their kind says.
+
+The hub of such a request and of its answer are what the tables of that kind agree on; the engine
+looks at what `kinds.TASKS` names, `model` and `usage`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import orjson
+from msgspec.structs import replace
+
+from omniroute.config.model import ModelKind
+from omniroute.errors import TranslationError, UpstreamCutError, UpstreamReportedError
+from omniroute.translation import hub
+from omniroute.translation.format import Format, Task
+from omniroute.translation.kinds import TASKS
+from omniroute.translation.naming import path_with
+from omniroute.translation.pair import (
+    FormatPair,
+    context,
+    drop_unknown,
+    fixed_headers,
+    left_of,
+    render,
+    run,
+    run_object,
+)
+from omniroute.translation.passthrough import PassedStream
+from omniroute.translation.runtime import Context, drop
+from omniroute.translation.shape import is_array, is_object
+from omniroute.translation.values import Destination, Outbound, Reply, Stream, Usage
+
+_COUNTS: Final = ("input_uncached", "cache_read", "cache_write", "output", "reasoning", "units")
+
+
+class TaskPair(FormatPair):
+    """A client's format in front of a provider's, for requests of one kind."""
+
+    def __init__(self, client: Format, upstream: Format, kind: ModelKind) -> None:
+        super().__init__(client, upstream)
+        self._kind: ModelKind = kind
+        self._is = TASKS[kind]
+        self._task = upstream.tasks[kind]
+        self._setters = self._task.setters
+        self._known = client.tasks[kind].known_fields
+        self._headers = fixed_headers(upstream)
+        self._passing = _in_events(upstream, kind) if self._task.streams else None
+
+    def request(self, body: dict[str, Any], raw: bytes, target: Destination) -> Outbound:
+        ctx = context(target, body)
+        if target.stream and not (self.passthrough and self._task.streams):
+            message = "only a provider of the client's own format answers this in pieces"
+            raise TranslationError(message, param="stream")
+        asked: dict[str, Any] = {} if self.passthrough else self._hub(ctx, target)
+        sent = (
+            self._with_changes(body, target, ctx)
+            if self.passthrough
+            else encoded(self._upstream, self._kind, asked, ctx)
+        )
+        if target.without:
+            sent = left_of(sent, target, (), ctx)
+        *earlier, last = self._parts(sent, asked, target)
+        return Outbound(
+            path=path_with(path_of(self._task, sent), target.model),
+            headers=self._headers,
+            body=raw if raw and last == body else render(last),
+            earlier=tuple(map(render, earlier)),
+            dropped=tuple(ctx["dropped"]),
+        )
+
+    def reply(
+        self,
+        body: bytes,
+        request: dict[str, Any],
+        target: Destination,
+        *,
+        earlier: Sequence[bytes] = (),
+    ) -> Reply:
+        ctx = context(target, request)
+        answers = [self._read(part, ctx) for part in (*earlier, body)]
+        try:
+            if self.passthrough and len(answers) == 1:
+                counts = self._upstream.functions[f"{self._kind}.response.read"]
+                usage = self._usage(run_object(counts, answers[0], ctx))
+                return Reply(body=body, usage=usage, stop=None)
+            read = [decoded(self._upstream, self._kind, answer, ctx) for answer in answers]
+            return self._told(read, ctx)
+        except TranslationError as error:
+            message = f"the upstream's answer cannot be read: {error.message}"
+            raise UpstreamCutError(message) from error
+
+    def stream(
+        self, request: dict[str, Any], target: Destination, *, ahead: bool = False
+    ) -> Stream:
+        if self._passing is None:
+            raise TranslationError("nothing of this kind comes in pieces", param="stream")
+        return PassedStream(self._passing, context(target, request))
+
+    def is_whole(self, first: bytes) -> bool:
+        return False
+
+    def _parts(
+        self, sent: dict[str, Any], asked: dict[str, Any], target: Destination
+    ) -> list[dict[str, Any]]:
+        """The body, as often as it takes where one request gives one thing alone."""
+        times = asked.get(self._task.times) if self._task.times is not None else None
+        if type(times) is not int:
+            return [sent]
+        if self._task.most is not None and times > self._task.most:
+            message = f"{self._task.times} is at most {self._task.most} at this provider"
+            raise TranslationError(message, param=self._task.times)
+        return [sent] * max(1, times)
+
+    def _read(self, body: bytes, ctx: Context) -> dict[str, Any]:
+        """One answer. Raises UpstreamCutError, UpstreamReportedError for the words of an error."""
+        answer = object_in(body)
+        if self._tells_of_failure(answer):
+            found = decoded(self._upstream, self._kind, answer, ctx)
+            if not found.get(self._is.gives):
+                raise UpstreamReportedError("the upstream's answer is an error")
+        return answer
+
+    def _told(self, answers: list[dict[str, Any]], ctx: Context) -> Reply:
+        """The answers to all parts as one, in the client's format."""
+        given = self._given(answers, ctx)
+        usage = _sum([self._usage(answer) for answer in answers])
+        response: dict[str, Any] = {
+            **answers[0],
+            "model": answers[0].get("model") or ctx["model"],
+            self._is.gives: given,
+            "usage": hub.usage_object(usage),
+        }
+        encode = self._client.functions[f"{self._kind}.response.encode"]
+        body = render(run(encode, response, ctx))
+        return Reply(body=body, usage=usage, stop=None, dropped=tuple(ctx["dropped"]))
+
+    def _given(self, answers: Iterable[dict[str, Any]], ctx: Context) -> list[Any]:
+        """What was asked for, of all parts. Raises UpstreamCutError where nothing is there."""
+        found: list[Any] = []
+        for answer in answers:
+            items = answer.get(self._is.gives)
+            if not is_array(items) or not items:
+                raise UpstreamCutError(f"the upstream's answer holds no {self._is.gives}")
+            found += items
+        return found
+
+    def _usage(self, answer: dict[str, Any]) -> Usage:
+        return hub.usage_of(answer.get("usage"))
+
+    def _hub(self, ctx: Context, target: Destination) -> dict[str, Any]:
+        body: dict[str, Any] = ctx["request"]
+        decode = self._client.functions[f"{self._kind}.request.decode"]
+        asked = hub.need_object(run(decode, body, ctx), "the body")
+        asked["model"] = ctx["model"]
+        drop_unknown(self._known, body, ctx)
+        if not asked.get(self._is.needs):
+            raise TranslationError(self._is.nothing)
+        for name, value in target.set_fields.items():
+            field = hub.hub_field(name)
+            if field in self._setters:
+                hub.set_field(asked, field, value)
+            elif value is not None:
+                drop(ctx, field)
+        return asked
+
+
+def encoded(format: Format, kind: ModelKind, asked: dict[str, Any], ctx: Context) -> dict[str, Any]:
+    """A request of the hub as the format's providers get it."""
+    return run_object(format.functions[f"{kind}.request.encode"], asked, ctx)
+
+
+def decoded(
+    format: Format, kind: ModelKind, answer: dict[str, Any], ctx: Context
+) -> dict[str, Any]:
+    """An answer of the format's providers in the hub."""
+    return run_object(format.functions[f"{kind}.response.decode"], answer, ctx)
+
+
+def path_of(task: Task, body: dict[str, Any]) -> str:
+    """Where such a body goes. Raises TranslationError for one that goes nowhere."""
+    for member, path in task.paths.items():
+        if body.get(member) is not None:
+            return path
+    raise TranslationError(TASKS[task.kind].nothing)
+
+
+def object_in(body: bytes) -> dict[str, Any]:
+    """Raises UpstreamCutError."""
+    try:
+        answer = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise UpstreamCutError("the upstream's answer is not JSON") from error
+    if not is_object(answer):
+        raise UpstreamCutError("the upstream's answer is not a JSON object")
+    return answer
+
+
+def _in_events(format: Format, kind: ModelKind) -> Format:
+    """The format as its streams of one kind are read."""
+    rows = format.functions[f"{kind}.stream.decode"]
+    return replace(
+        format,
+        functions={**format.functions, "stream.decode": rows, "stream.watch": rows},
+        extra=None,
+        marker=None,
+        ends_with_stop=True,
+    )
+
+
+def _sum(usages: Sequence[Usage]) -> Usage:
+    """Of all parts; unknown as soon as one did not say."""
+    sums: dict[str, int | None] = {}
+    for name in _COUNTS:
+        counts: list[int | None] = [getattr(usage, name) for usage in usages]
+        known = [count for count in counts if count is not None]
+        sums[name] = sum(known) if len(known) == len(counts) else None
+    return Usage(**sums)
