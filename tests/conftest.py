@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,6 +26,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="rewrite the expectations of golden cases; review the diff like code",
     )
+
+
+def pytest_configure() -> None:
+    """Collecting makes a million objects that stay: nothing is to be looked for among them."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """What a test leaves is looked for again, without what was there before all of them."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)
