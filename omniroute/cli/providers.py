@@ -123,7 +123,11 @@ def _facts(preset: Preset) -> dict[str, Any]:
 
 def _models(preset: Preset) -> list[_Shown]:
     provider = Provider(
-        id=preset.id, preset=preset.id, format=preset.format, base_url=preset.base_url or ""
+        id=preset.id,
+        format=preset.format,
+        base_url=preset.base_url or "",
+        catalog=preset.catalog,
+        free=preset.free,
     )
     now = datetime.now(UTC)
     return [_shown(provider, model, now) for model in preset.models.values()]

@@ -16,8 +16,8 @@ from msgspec.structs import replace
 from omniroute.config.bind import FieldBinding, Values, bind
 from omniroute.config.diagnostics import Diagnostic, Path
 from omniroute.config.inherit import complete_resilience
-from omniroute.config.model import Config, ConfigTest, Provider
-from omniroute.config.preset import Preset
+from omniroute.config.model import Config, ConfigTest, DeclaredPreset, Provider
+from omniroute.config.preset import Known, Preset, only_declared
 from omniroute.config.presets import Presets
 from omniroute.config.yamltree import Map, walk
 
@@ -27,6 +27,8 @@ class Built(Struct, frozen=True):
 
     config: Config
     diagnostics: tuple[Diagnostic, ...]
+    presets: Mapping[str, Preset]
+    """The file's own among them."""
 
 
 def build_config(
@@ -34,21 +36,27 @@ def build_config(
     *,
     absolute: Callable[[str], str],
     presets: Mapping[str, Preset],
+    known: Known = only_declared,
     formats: Collection[str] | None,
 ) -> Built:
     """`root` must have passed `check_schema`."""
+    found = Presets(presets, known, formats)
     completions = {
-        Provider: Presets(presets, formats).complete,
+        DeclaredPreset: found.declare,
+        Provider: found.complete,
         ConfigTest: _add_mark,
         Config: _complete,
     }
+    # Providers are completed from the file's own presets, wherever in it those stand.
+    first = {name: entry for name, entry in root.entries.items() if name == "presets"}
+    root = Map({**first, **root.entries}, root.mark)
     binding = FieldBinding(root, absolute=absolute, completions=completions)
     config = bind(binding, Config)
     # The default data folder lies beside the main file, a declared one beside what declares it.
     folder = posixpath.join(binding.folder_of(root.mark), config.server.data_dir)
     positions = {path: mark for path, mark, _ in walk(root) if path}
     config = replace(config, server=replace(config.server, data_dir=folder), positions=positions)
-    return Built(config, tuple(binding.diagnostics))
+    return Built(config, tuple(binding.diagnostics), found.all)
 
 
 def _complete(values: Values, node: Map, path: Path, binding: FieldBinding) -> Values:

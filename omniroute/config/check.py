@@ -22,7 +22,7 @@ from omniroute.config.lint.run import run_rules
 from omniroute.config.loader import Reader, load_tree
 from omniroute.config.masking import FileMask, Mask
 from omniroute.config.model import Config
-from omniroute.config.preset import Preset
+from omniroute.config.preset import Known, Preset, only_declared
 from omniroute.config.schema import check_schema, null_sections_removed
 from omniroute.config.yamltree import to_plain
 
@@ -49,14 +49,16 @@ def check(
     *,
     reader: Reader,
     presets: Mapping[str, Preset],
+    known: Known = only_declared,
     formats: Collection[str] | None = None,
     priced: Priced = priced_in_file,
     now: datetime,
 ) -> Checked:
     """Check `files`, laid over each other in order, with everything that they include.
 
-    `formats` are the translation tables' names, None to leave formats unchecked; `priced` may
-    know more prices than the file gives; `now` decides which keys have expired.
+    `formats` are the translation tables' names, None to leave formats unchecked; `known` may know
+    more of a preset's models, `priced` more prices than the file gives; `now` decides which keys
+    have expired.
     """
     loaded = load_tree(files, reader)
     found = list(loaded.diagnostics)
@@ -72,7 +74,11 @@ def check(
         validated = check_schema(root)
         found += validated.diagnostics
         built = build_config(
-            validated.valid, absolute=reader.absolute, presets=presets, formats=formats
+            validated.valid,
+            absolute=reader.absolute,
+            presets=presets,
+            known=known,
+            formats=formats,
         )
         found += built.diagnostics
         config = built.config
@@ -81,7 +87,7 @@ def check(
             declared=root,
             valid=validated.valid,
             complete=loaded.complete,
-            presets=presets,
+            presets=built.presets,
             formats=formats,
             priced=priced,
             now=now,

@@ -16,7 +16,7 @@ and a diagnostic shows source lines. Links that stay inside (Kubernetes ConfigMa
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Final, Protocol
 
@@ -29,8 +29,15 @@ from omniroute.config.yamltree import Entry, Map, Node, Scalar, Seq, parse_yaml
 MAX_FILES: Final = 5000
 MAX_TOTAL_BYTES: Final = 64 << 20
 
-ID_SECTIONS: Final = frozenset({"keys", "providers", "aliases", "combos", "budgets", "evals"})
+ID_SECTIONS: Final = frozenset(
+    {"keys", "presets", "providers", "aliases", "combos", "budgets", "evals"}
+)
 """Sections keyed by id: two files may both have the section, but not the same id in it."""
+
+
+ENTRY_FOLDERS: Final = ("presets",)
+"""Sections whose entries may be files of their own, in a folder of that name beside the first file:
+`presets/lab.yaml` is the entry `lab`. What is included from there is a file like any other."""
 
 
 class Reader(Protocol):
@@ -119,7 +126,7 @@ def load_tree(files: Sequence[str], reader: Reader) -> LoadedFiles:
     loading = _Loading(reader)
     root: Map | None = None
     for file in files:
-        layer = loading.load_root(file)
+        layer = loading.load_root(file, with_entries=file == files[0])
         if layer is not None:
             root = layer if root is None else overlay(root, layer)
     return LoadedFiles(
@@ -156,13 +163,36 @@ class _Loading:
         self.complete = True
         self._bytes = 0
 
-    def load_root(self, file: str) -> Map | None:
+    def load_root(self, file: str, *, with_entries: bool) -> Map | None:
         own = self._parse(file, None)
         if own is None:
             return None
         folder = posixpath.dirname(file)
         taken: dict[str, Mark] = {self.reader.absolute(file): Mark(file, 1, 1)}
-        return self._with_includes(own, folder, folder, taken)
+        merged = self._with_includes(own, folder, folder, taken)
+        for section in ENTRY_FOLDERS if with_entries else ():
+            for entry in self._entries(posixpath.join(folder, section), taken):
+                held = Map({entry.key: entry}, entry.mark)
+                whole = Map({section: Entry(section, entry.mark, held)}, entry.mark)
+                merged = self._join(merged, whole, ())
+        return merged
+
+    def _entries(self, folder: str, taken: Mapping[str, Mark]) -> Iterator[Entry]:
+        """The files of a folder, each an entry under its own name."""
+        pattern = posixpath.join(folder, "*.yaml")
+        self.patterns.append(pattern)
+        real_folder = self.reader.real(folder)
+        for file in self.reader.glob(pattern):
+            mark = Mark(file, 1, 1)
+            if self.reader.absolute(file) in taken:
+                continue
+            if not _inside(self.reader.real(file), real_folder):
+                self._refuse(file, mark)
+                continue
+            root = self._parse(file, None)
+            if root is not None:
+                name = posixpath.basename(file).removesuffix(".yaml")
+                yield Entry(name, mark, root)
 
     def _parse(self, file: str, asked_at: Mark | None) -> Map | None:
         mark = asked_at or Mark(file, 1, 1)

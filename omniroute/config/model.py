@@ -258,6 +258,26 @@ class Connection(Struct, frozen=True, kw_only=True):
     proxy: Reference | None = None
 
 
+class DeclaredPreset(Struct, frozen=True, kw_only=True):
+    """A preset as it is written, in the file or in the catalog."""
+
+    id: Id
+    title: str = ""
+    format: str
+    base_url: str | None = None
+    own_url: str | None = None
+    docs: str = ""
+    sources: tuple[str, ...] = ()
+    key_env: str | None = None
+    headers: Mapping[str, Reference] = {}
+    allow_private_network: bool = False
+    free: bool = False
+    catalog: str | None = None
+    models: Mapping[ModelKind, tuple[str, ...]] = {}
+    chat_of: str | None = None
+    """Another preset, whose chat models are these too."""
+
+
 class Provider(Struct, frozen=True, kw_only=True):
     """A vendor or server, its preset already merged in."""
 
@@ -282,6 +302,10 @@ class Provider(Struct, frozen=True, kw_only=True):
     omit: tuple[Word, ...] = ()
     """Members of a request's body, at its top, that this server does not bear."""
     resilience: Resilience | None = None
+    catalog: Derived[str | None] = None
+    """What the catalog of models and prices calls it, where its preset says so."""
+    free: Derived[bool] = False
+    """Its models cost nothing unless a price is declared."""
 
 
 class Target(Struct, frozen=True, kw_only=True):
@@ -484,6 +508,7 @@ class Config(Struct, frozen=True, kw_only=True):
     server: Server = Server()
     auth: Auth = Auth()
     keys: Mapping[str, Key] = {}
+    presets: Mapping[str, DeclaredPreset] = {}
     providers: Mapping[str, Provider] = {}
     aliases: Mapping[str, str] = {}
     combos: Mapping[str, Combo] = {}

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Final
 
 from msgspec import Struct
 
-from omniroute.config.model import Model
+from omniroute.config.model import DeclaredPreset, Model, ModelKind, Price, Ref
+
+FREE: Final = Price(
+    input_nanousd=0, output_nanousd=0, cached_input_nanousd=0, cache_write_nanousd=0
+)
 
 
 class Preset(Struct, frozen=True, kw_only=True):
-    """A shipped provider: what `preset: NAME` fills in; any field given in the file wins."""
+    """What `preset: NAME` fills in; any field given in the file wins."""
 
     id: str
     title: str
@@ -26,10 +31,51 @@ class Preset(Struct, frozen=True, kw_only=True):
     own_url: str | None = None
     """What such a URL looks like; for examples and hints."""
     models: Mapping[str, Model] = {}
-    headers: Mapping[str, str] = {}
+    headers: Mapping[str, Ref] = {}
     needs_key: bool = True
     """False for servers that answer without a credential."""
     api_key_env: str | None = None
     """The variable that holds the credential by the vendor's convention; for examples and hints."""
     allow_private_network: bool = False
     """True for servers that usually run on one's own machine."""
+    catalog: str | None = None
+    """The provider's name in the catalog of models and prices."""
+    free: bool = False
+    """Nobody bills its tokens: its models cost nothing unless a price is declared."""
+
+
+Known = Callable[[DeclaredPreset, str, ModelKind], Model]
+"""A preset's model with what is known of it, by its id and its kind."""
+
+
+def only_declared(preset: DeclaredPreset, model: str, kind: ModelKind) -> Model:
+    """Where there is no catalog."""
+    return Model(id=model, kind=kind, price=FREE if preset.free else None)
+
+
+def make_preset(
+    declared: DeclaredPreset, known: Known, other: Callable[[str], Preset | None]
+) -> Preset:
+    """`other` finds the preset whose chat models these are too."""
+    models: dict[str, ModelKind] = {
+        model: kind for kind, listed in declared.models.items() for model in listed
+    }
+    shared = None if declared.chat_of is None else other(declared.chat_of)
+    if shared is not None:
+        models |= {id_: one.kind for id_, one in shared.models.items() if one.kind == "chat"}
+    return Preset(
+        id=declared.id,
+        title=declared.title or declared.id,
+        docs=declared.docs,
+        sources=declared.sources,
+        format=declared.format,
+        base_url=declared.base_url,
+        own_url=declared.own_url,
+        models={model: known(declared, model, kind) for model, kind in models.items()},
+        headers=declared.headers,
+        needs_key=declared.key_env is not None,
+        api_key_env=declared.key_env,
+        allow_private_network=declared.allow_private_network,
+        catalog=declared.catalog,
+        free=declared.free,
+    )

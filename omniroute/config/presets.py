@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Collection, Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 
 from omniroute.config.bind import FieldBinding, Values
 from omniroute.config.diagnostics import Path
-from omniroute.config.model import Connection, Model, Ref
-from omniroute.config.preset import Preset
+from omniroute.config.model import Connection, DeclaredPreset, Model
+from omniroute.config.preset import Known, Preset, make_preset
 from omniroute.config.schema import suggest
 from omniroute.config.yamltree import Map
 
@@ -24,34 +25,55 @@ _HINTS: Final = {
 class Presets:
     """`formats` are the names of the translation tables; None leaves them unchecked."""
 
-    def __init__(self, presets: Mapping[str, Preset], formats: Collection[str] | None) -> None:
-        self._presets = presets
+    def __init__(
+        self, shipped: Mapping[str, Preset], known: Known, formats: Collection[str] | None
+    ) -> None:
+        self._declared: dict[str, Preset] = {}
+        self.all = ChainMap(self._declared, cast("dict[str, Preset]", shipped))
+        """The file's own in front of the shipped ones."""
+        self._known = known
         self._formats = formats
+
+    def declare(self, values: Values, node: Map, path: Path, binding: FieldBinding) -> Values:
+        """Take a preset of the file's own; those that are declared later are not known to it."""
+        name = str(path[-1])
+        self._check_format(values.get("format"), node, path, binding)
+        chats = values.get("chat_of")
+        if chats is not None and chats not in self.all:
+            message, hint = self._unknown(chats)
+            binding.report("OR501", (*path, "chat_of"), message, hint=hint)
+        declared = msgspec.convert({"format": "", **values, "id": name}, DeclaredPreset)
+        self._declared[name] = make_preset(declared, self._known, self.all.get)
+        return values
 
     def complete(
         self, values: Values, node: Map, path: Path, binding: FieldBinding
     ) -> Values | None:
         """None for a provider of which nobody says where it is or what it speaks."""
         name: str | None = values.get("preset")
-        preset = None if name is None else self._presets.get(name)
+        preset = None if name is None else self.all.get(name)
         if name is not None and preset is None:
-            message = f'there is no preset "{name}"'
-            hint = suggest(name, self._presets) or "`omniroute providers` lists them"
+            message, hint = self._unknown(name)
             binding.report("OR501", (*path, "preset"), message, hint=hint)
         if preset is not None:
             values = _over(preset, values)
-        self._check_format(values.get("format"), node, path, binding)
+        if "format" in node.entries or name not in self._declared:
+            self._check_format(values.get("format"), node, path, binding)
         missing = [field for field in _HINTS if field not in values]
         for field in missing if name is None else ():
             message = f'provider "{path[-1]}" has neither a preset nor "{field}"'
             binding.report("OR503", path, message, hint=_HINTS[field], at_key=True)
         if preset is not None and "base_url" in missing:
             message = f'"{name}" is at another URL for each customer, and "base_url" is not there'
-            hint = f"add `base_url: {preset.own_url}`"
+            hint = f"add `base_url: {preset.own_url or 'https://…'}`"
             binding.report("OR503", path, message, hint=hint, at_key=True)
         if missing:
             return None
         return {**values, "connections": values.get("connections") or _ALONE}
+
+    def _unknown(self, name: str) -> tuple[str, str]:
+        hint = suggest(name, self.all) or "`omniroute providers` lists them"
+        return f'there is no preset "{name}"', hint
 
     def _check_format(self, name: str | None, node: Map, path: Path, binding: FieldBinding) -> None:
         if self._formats is None or name is None or name in self._formats:
@@ -70,13 +92,14 @@ def _over(preset: Preset, values: Values) -> Values:
     for name, declared in values.get("models", {}).items():
         shipped: Model | None = preset.models.get(name)
         models[name] = declared if shipped is None else {**msgspec.to_builtins(shipped), **declared}
-    headers = {name: Ref(text) for name, text in preset.headers.items()}
     url = {} if preset.base_url is None else {"base_url": preset.base_url}
     return {
         "format": preset.format,
         **url,
         "allow_private_network": preset.allow_private_network,
         **values,
-        "headers": {**headers, **values.get("headers", {})},
+        "headers": {**preset.headers, **values.get("headers", {})},
         "models": models,
+        "catalog": preset.catalog,
+        "free": preset.free,
     }

@@ -180,3 +180,16 @@ async def test_a_refused_file_shows_its_place_and_no_secret(
         assert secret not in str(told)
     assert "OR510" in caplog.text
     assert secret not in caplog.text
+
+
+async def test_a_preset_in_a_folder_that_was_not_there_works_at_once(tmp_path: Path) -> None:
+    async with running(tmp_path) as gateway:
+        preset = "format: openai-chat\nbase_url: https://lab.example/v1\nmodels: {chat: [m]}\n"
+        gateway.save(preset, "presets/lab.yaml")
+        await gateway.until_generation(2)
+        gateway.save("version: 1\nproviders: {lab: {preset: lab}}\n")
+        await gateway.until_generation(3)
+        assert await models(gateway) == {"lab/m"}
+        gateway.save(preset.replace("[m]", "[m, n]"), "presets/lab.yaml")
+        await gateway.until_generation(4)
+        assert await models(gateway) == {"lab/m", "lab/n"}

@@ -4,7 +4,7 @@ import pytest
 
 from omniroute.catalog.models import ModelFacts, facts_for, known_models
 from omniroute.catalog.presets import catalog_name, load_presets
-from omniroute.config.model import Provider
+from tests.catalog.providers import provider_at
 
 KNOWN = ("tools", "vision", "json_schema", "reasoning")
 TRAITS = {"adaptive_thinking", "fixed_sampling", "no_prefill"}
@@ -49,7 +49,7 @@ def test_a_presets_models_come_with_their_facts() -> None:
 def test_a_providers_name_in_the_catalog(
     preset: str | None, base_url: str, name: str | None
 ) -> None:
-    provider = Provider(id="p", format="openai-chat", base_url=base_url, preset=preset)
+    provider = provider_at(base_url, preset)
     assert catalog_name(provider) == name
 
 

@@ -5,14 +5,17 @@ from importlib.resources import files
 from typing import Any
 from urllib.parse import urlsplit
 
+import jsonschema
 import pytest
 import yaml
 
 from omniroute.catalog.presets import card_of, catalog_name, is_priced, load_presets
 from omniroute.catalog.pricing import cost_nanousd
-from omniroute.config.model import Model, Price, Provider
+from omniroute.config.model import Model, Price
 from omniroute.config.preset import Preset
+from omniroute.config.schema import load_schema
 from omniroute.upstream.echo_vectors import DIMENSIONS
+from tests.catalog.providers import provider_at
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 FORMATS = {"openai-chat", "openai-responses", "anthropic", "gemini", "ollama"}
@@ -57,11 +60,13 @@ def test_a_preset_that_nobody_wrote_is_none() -> None:
     assert len(shipped) == len([*shipped])
 
 
-def test_no_model_stands_twice_in_a_file() -> None:
+def test_every_file_is_as_the_schema_has_it_and_names_no_model_twice() -> None:
+    schema: Any = load_schema()["properties"]["presets"]["additionalProperties"]
+    folder = files("omniroute.catalog").joinpath("presets")
     for name in load_presets():
-        told = yaml.safe_load(
-            files("omniroute.catalog").joinpath(f"presets/{name}.yaml").read_text()
-        )
+        told = yaml.safe_load(folder.joinpath(f"{name}.yaml").read_text())
+        if name != "echo":  # which has no URL
+            jsonschema.validate(told, schema, cls=jsonschema.Draft202012Validator)
         models = [model for of_kind in told.get("models", {}).values() for model in of_kind]
         assert len(models) == len(set(models)), name
 
@@ -84,9 +89,7 @@ def test_formats_whose_sdk_adds_the_version_have_a_bare_base_url(id_: str) -> No
 def test_what_runs_on_ones_own_machine_costs_nothing(
     preset: str | None, model: str, *, free: bool
 ) -> None:
-    provider = Provider(
-        id="p", format="openai-chat", base_url="https://x.example/v1", preset=preset
-    )
+    provider = provider_at("https://x.example/v1", preset)
     card = card_of(provider, model, at=NOON, declared=None)
     assert (card is not None) is free
     assert card is None or cost_nanousd(card, input_uncached=10, output=10) == 0
@@ -109,9 +112,7 @@ def test_what_runs_on_ones_own_machine_costs_nothing(
     ],
 )
 def test_what_has_a_price(preset: str | None, model: Model | None, *, priced: bool) -> None:
-    provider = Provider(
-        id="p", format="openai-chat", base_url="https://x.example/v1", preset=preset
-    )
+    provider = provider_at("https://x.example/v1", preset)
     assert is_priced(provider, model) is priced
 
 
@@ -121,14 +122,9 @@ def test_what_is_known_of_vectors_is_of_models_that_presets_have() -> None:
         for preset in load_presets().values()
         for model in preset.models.values()
         if model.dimensions or model.max_inputs
-        for catalog in [catalog_name(provider_of(preset))]
+        for catalog in [catalog_name(provider_at("", preset.id))]
     }
     raw = files("omniroute.catalog").joinpath("vectors.yaml").read_text()
     told: dict[str, Any] = yaml.safe_load(raw)
     assert known == {(name, model) for name, entry in told.items() for model in entry["models"]}
     assert all(entry["source"].startswith("https://") for entry in told.values())
-
-
-def provider_of(preset: Preset) -> Provider:
-    url = preset.base_url or preset.own_url or ""
-    return Provider(id="p", format=preset.format, base_url=url, preset=preset.id)

@@ -167,7 +167,7 @@ def test_files_and_patterns_are_named_for_watching() -> None:
         {"a.yaml": "include: [k.yaml, 't/*.yaml']\n", "k.yaml": "", "t/x.yaml": ""}, "a.yaml"
     )
     assert checked.files == ("a.yaml", "k.yaml", "t/x.yaml")
-    assert checked.patterns == ("k.yaml", "t/*.yaml")
+    assert checked.patterns == ("k.yaml", "t/*.yaml", "presets/*.yaml")
 
 
 def test_ten_thousand_keys_and_a_thousand_providers_take_seconds() -> None:

@@ -166,7 +166,11 @@ def test_patterns_are_reported_for_watching() -> None:
     loaded = load_tree(
         ["conf/m.yaml"], TextReader({"conf/m.yaml": b"include: [a.yaml, 'teams/**/*.yaml']\n"})
     )
-    assert loaded.patterns == ("conf/a.yaml", "conf/teams/**/*.yaml")
+    assert loaded.patterns == (
+        "conf/a.yaml",
+        "conf/teams/**/*.yaml",
+        "conf/presets/*.yaml",
+    )
 
 
 def test_a_device_without_an_end_is_refused_for_its_size() -> None:

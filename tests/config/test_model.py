@@ -71,6 +71,7 @@ FROM_A_PRESET: Final = {("providers", "*", "format"), ("providers", "*", "base_u
 
 BASE: Final[Mapping[str, Any]] = {
     "keys": {"k": {"hash": f"sha256:{HASH_A}"}},
+    "presets": {"s": {"format": "openai-chat"}},
     "providers": {
         "p": {
             "format": "openai-chat",
