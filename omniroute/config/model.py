@@ -258,6 +258,15 @@ class Connection(Struct, frozen=True, kw_only=True):
     proxy: Reference | None = None
 
 
+class Quirks(Struct, frozen=True, kw_only=True):
+    """What a server wants otherwise than its format; a table asks for these by `var('quirks')`."""
+
+    call_ids: str | None = None
+    """What ids of tool calls may be: characters and how many, as `[a-zA-Z0-9]{9}`."""
+    thoughts: Literal["reasoning_content", "reasoning", "none"] | None = None
+    """The member of a message in which thoughts of earlier turns go back."""
+
+
 class DeclaredPreset(Struct, frozen=True, kw_only=True):
     """A preset as it is written, in the file or in the catalog."""
 
@@ -276,6 +285,9 @@ class DeclaredPreset(Struct, frozen=True, kw_only=True):
     models: Mapping[ModelKind, tuple[str, ...]] = {}
     chat_of: str | None = None
     """Another preset, whose chat models are these too."""
+    omit: tuple[Word, ...] = ()
+    rename: Mapping[str, str] = {}
+    quirks: Quirks | None = None
 
 
 class Provider(Struct, frozen=True, kw_only=True):
@@ -301,6 +313,9 @@ class Provider(Struct, frozen=True, kw_only=True):
     strict_models: bool = False
     omit: tuple[Word, ...] = ()
     """Members of a request's body, at its top, that this server does not bear."""
+    rename: Mapping[str, str] = {}
+    """Members of a request's body, at its top, that this server knows by another name."""
+    quirks: Quirks | None = None
     resilience: Resilience | None = None
     catalog: Derived[str | None] = None
     """What the catalog of models and prices calls it, where its preset says so."""

@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from omniroute.config.model import DeclaredPreset, Model, ModelKind, Price, Ref
+from omniroute.config.model import DeclaredPreset, Model, ModelKind, Price, Quirks, Ref
 
 FREE: Final = Price(
     input_nanousd=0, output_nanousd=0, cached_input_nanousd=0, cache_write_nanousd=0
@@ -42,6 +42,9 @@ class Preset(Struct, frozen=True, kw_only=True):
     """The provider's name in the catalog of models and prices."""
     free: bool = False
     """Nobody bills its tokens: its models cost nothing unless a price is declared."""
+    omit: tuple[str, ...] = ()
+    rename: Mapping[str, str] = {}
+    quirks: Quirks | None = None
 
 
 Known = Callable[[DeclaredPreset, str, ModelKind], Model]
@@ -78,4 +81,7 @@ def make_preset(
         allow_private_network=declared.allow_private_network,
         catalog=declared.catalog,
         free=declared.free,
+        omit=declared.omit,
+        rename=declared.rename,
+        quirks=declared.quirks,
     )

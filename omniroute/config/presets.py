@@ -7,10 +7,11 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final, cast
 
 import msgspec
+from msgspec.structs import asdict
 
 from omniroute.config.bind import FieldBinding, Values
 from omniroute.config.diagnostics import Path
-from omniroute.config.model import Connection, DeclaredPreset, Model
+from omniroute.config.model import Connection, DeclaredPreset, Model, Quirks
 from omniroute.config.preset import Known, Preset, make_preset
 from omniroute.config.schema import suggest
 from omniroute.config.yamltree import Map
@@ -99,7 +100,17 @@ def _over(preset: Preset, values: Values) -> Values:
         "allow_private_network": preset.allow_private_network,
         **values,
         "headers": {**preset.headers, **values.get("headers", {})},
+        "omit": tuple(dict.fromkeys((*preset.omit, *values.get("omit", ())))),
+        "rename": {**preset.rename, **values.get("rename", {})},
+        "quirks": _quirks(preset.quirks, values.get("quirks")),
         "models": models,
         "catalog": preset.catalog,
         "free": preset.free,
     }
+
+
+def _quirks(shipped: Quirks | None, declared: Values | None) -> Values | None:
+    if shipped is None:
+        return declared
+    known = {name: value for name, value in asdict(shipped).items() if value is not None}
+    return {**known, **(declared or {})}

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from omniroute.admission.settings import fields_for_model
 from omniroute.admission.values import Admit, Warned
@@ -23,6 +24,8 @@ from omniroute.routing.attempts import Attempts, GiveUp, Try, Wait
 from omniroute.routing.values import Candidate
 from omniroute.state.kept import recall
 from omniroute.translation.values import Destination, Failure
+
+_NO_QUIRKS: Final[Mapping[str, Any]] = {}
 
 
 class Won(Struct, frozen=True, kw_only=True):
@@ -91,7 +94,7 @@ async def ask_of(request: Request, admit: Admit, candidate: Candidate) -> Ask:
     recalled: Mapping[str, Any] = {}
     if facts.calls:
         recalled = await recall(request.services.store, request.record.key, facts.calls, now_s)
-    declared = candidate.declared
+    declared, quirks = candidate.declared, candidate.provider.quirks
     without = frozenset(candidate.provider.omit)
     if request.record.stream:
         without |= request.services.unasked.of(outlet.key, request.now_s())
@@ -109,6 +112,8 @@ async def ask_of(request: Request, admit: Admit, candidate: Candidate) -> Ask:
             context_window=candidate.window,
             max_output_tokens=None if declared is None else declared.max_output_tokens,
             without=without,
+            renamed=candidate.provider.rename,
+            quirks=_NO_QUIRKS if quirks is None else asdict(quirks),
             max_inputs=None if declared is None else declared.max_inputs,
             set_fields=fields_for_model(admit.set_fields, candidate.capabilities),
             framing=inbound.stream_framing,

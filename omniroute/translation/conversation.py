@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict, deque
+from functools import cache
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ _FOREIGN: Final = re.compile(r"[^a-zA-Z0-9_]")
 _NAME_LENGTH: Final = (
     55  # with its digest a fitted name has 64 characters, which every format takes
 )
+_ID_SHAPE: Final = re.compile(r"\[((?!\])(?:a-z)?(?:A-Z)?(?:0-9)?_?-?)\]\{(?:1,)?([1-9][0-9]?)\}")
 _NO_RESULT: Final = "The tool gave no result."
 
 
@@ -181,6 +183,39 @@ def _words(results: list[Any], known: set[str]) -> list[Any]:
         if str(result.get("tool_use_id")) not in known and is_array(result.get("content")):
             words += result["content"]
     return words
+
+
+def fit_calls(messages: list[Any], pattern: Any) -> list[Any]:
+    """Hub messages in which the ids of calls, and of their results, are as `fit_id` has it."""
+    return [
+        {**message, "blocks": [_fitted(block, pattern) for block in _blocks(message)]}
+        for message in messages
+    ]
+
+
+def _fitted(block: dict[str, Any], pattern: Any) -> dict[str, Any]:
+    name = {"tool_use": "id", "tool_result": "tool_use_id"}.get(str(block.get("type")))
+    return block if name is None else {**block, name: fit_id(block.get(name), pattern)}
+
+
+def fit_id(value: Any, pattern: Any) -> Any:
+    """An id as a pattern like `[a-z0-9]{9}` allows it; another one becomes one, always the same."""
+    shape = _ID_SHAPE.fullmatch(pattern) if type(pattern) is str else None
+    if type(value) is not str or shape is None or re.fullmatch(pattern, value):
+        return value
+    characters, length = _characters(shape[1]), int(shape[2])
+    number = int.from_bytes(blake2b(value.encode(errors="replace")).digest())
+    made: list[str] = []
+    for _ in range(length):
+        number, rest = divmod(number, len(characters))
+        made.append(characters[rest])
+    return "".join(made)
+
+
+@cache
+def _characters(range_: str) -> str:
+    """Those of a pattern's brackets; there are few patterns."""
+    return "".join(filter(re.compile(f"[{range_}]").fullmatch, map(chr, range(33, 127))))
 
 
 def join_blocks(blocks: Any, *kinds: Any) -> Any:

@@ -314,7 +314,7 @@ class _Writer:
             self.add((*path, number), template)
 
     def _write_passthrough(self) -> None:
-        for key in ("ask", "unsealed"):
+        for key in ("ask", "unsealed", "fit"):
             members = self.table.section("passthrough", key)
             if members is not None:
                 self.add(("passthrough", key), members)

@@ -13,6 +13,7 @@ import re
 import sys
 from array import array
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
@@ -25,6 +26,7 @@ from omniroute.errors import TranslationError
 from omniroute.expr.functions import BUILTINS, Function, equals, type_name
 from omniroute.translation.conversation import (
     call_key,
+    fit_id,
     fit_name,
     is_fitted,
     join_blocks,
@@ -132,6 +134,41 @@ def parse_object(text: Any) -> dict[str, Any]:
     if value is None:
         return {} if text is None else {"value": text}
     return {"value": value}
+
+
+def parse_lines(text: Any) -> Any:
+    """The JSON values of a text that has one a line; a line that is none is left out."""
+    if type(text) is not str:
+        return None
+    values: list[Any] = []
+    for line in text.splitlines():
+        with suppress(ValueError):
+            values.append(read_json(line.encode(errors="replace")))
+    return values
+
+
+def join_pieces(items: Any, key: Any, *names: Any) -> Any:
+    """Objects with the same value under `key` made one: their texts under `names` joined, of
+    everything else what comes last and is not null."""
+    if not is_array(items) or type(key) is not str:
+        return items
+    joined: list[Any] = []
+    places: dict[Any, dict[str, Any]] = {}
+    for item in items:
+        place = item.get(key) if is_object(item) else None
+        whole = places.get(place) if type(place) in (int, str) else None
+        if whole is None:
+            joined.append(dict(item) if is_object(item) else item)
+            if type(place) in (int, str):
+                places[place] = joined[-1]
+            continue
+        for name, value in item.items():
+            before = whole.get(name)
+            if name in names and type(before) is type(value) is str:
+                whole[name] = before + value
+            elif value is not None:
+                whole[name] = value
+    return joined
 
 
 def to_json(value: Any) -> Any:
@@ -578,6 +615,7 @@ FUNCTIONS: Final[Mapping[str, Function]] = {
     "find": find,
     "error_place": error_place,
     "error_words": error_words,
+    "fit_id": fit_id,
     "fit_name": fit_name,
     "floats": floats,
     "from_items": from_items,
@@ -588,6 +626,7 @@ FUNCTIONS: Final[Mapping[str, Function]] = {
     "iso_time": iso_time,
     "items": items,
     "join_blocks": join_blocks,
+    "join_pieces": join_pieces,
     "join_text": join_text,
     "link_calls": link_calls,
     "made_id": made_id,
@@ -596,6 +635,7 @@ FUNCTIONS: Final[Mapping[str, Function]] = {
     "omit": omit,
     "own_name": own_name,
     "parse_json": parse_json,
+    "parse_lines": parse_lines,
     "parse_object": parse_object,
     "parts": parts,
     "pick": pick,

@@ -17,7 +17,7 @@ from omniroute.errors import (
     UpstreamReportedError,
 )
 from omniroute.translation import hub
-from omniroute.translation.conversation import pair_results
+from omniroute.translation.conversation import fit_calls, pair_results
 from omniroute.translation.failures import StreamFailedError, classify, parse_retry_after
 from omniroute.translation.format import Format
 from omniroute.translation.functions import SEAL_MARK
@@ -44,6 +44,7 @@ def context(target: Destination, request: dict[str, Any]) -> Context:
         "stream": target.stream,
         "framing": target.framing,
         "capabilities": target.capabilities,
+        "quirks": target.quirks,
         "context_window": target.context_window,
         "max_output_tokens": target.max_output_tokens,
         "recalled": target.recalled,
@@ -132,7 +133,7 @@ class FormatPair:
             else run(self._upstream.functions["request.encode"], self._hub(ctx, target), ctx)
         )
         added = self._added(sent, body) if target.stream else ()
-        if target.without:
+        if target.without or target.renamed:
             sent = left_of(sent, target, added, ctx)
             added = tuple(name for name in added if name in sent)
         way = self._ways[target.stream]
@@ -306,6 +307,8 @@ class FormatPair:
             changed.update(run_object(upstream.functions["passthrough.ask"], changed, ctx))
         if "passthrough.unsealed" in upstream.functions:
             changed = self._unsealed(changed, raw, ctx)
+        if target.quirks and "passthrough.fit" in upstream.functions:
+            changed = self._written("fit", changed, ctx)
         return changed
 
     def _with_changes(
@@ -323,7 +326,11 @@ class FormatPair:
         """Without the thoughts of other providers, whose signatures this one would refuse."""
         if SEAL_MARK not in (raw or render(body)):
             return body
-        written = run_object(self._upstream.functions["passthrough.unsealed"], body, ctx)
+        return self._written("unsealed", body, ctx)
+
+    def _written(self, key: str, body: dict[str, Any], ctx: Context) -> dict[str, Any]:
+        """A body with the members that a part of `passthrough` makes."""
+        written = run_object(self._upstream.functions[f"passthrough.{key}"], body, ctx)
         gone = {name for name, part in written.items() if part is None}
         return {name: part for name, part in {**body, **written}.items() if name not in gone}
 
@@ -365,6 +372,8 @@ class FormatPair:
         decoded["messages"], repeated = pair_results(decoded["messages"])
         if repeated:
             drop(ctx, "tool_result")
+        if "call_ids" in target.quirks:
+            decoded["messages"] = fit_calls(decoded["messages"], target.quirks["call_ids"])
         self._upstream.check(decoded, ctx)
         return decoded
 
@@ -453,10 +462,15 @@ def _unreadable(error: TranslationError) -> UpstreamCutError:
 def left_of(
     sent: dict[str, Any], target: Destination, added: Sequence[str], ctx: Context
 ) -> dict[str, Any]:
-    """A body without what the provider does not bear; what a client said of it is noted."""
+    """A body by the names that the provider has, without what it does not bear; what a client
+    said of that is noted."""
     for name in sorted(target.without & sent.keys() - set(added)):
         drop(ctx, name)
-    return {name: value for name, value in sent.items() if name not in target.without}
+    left = {name: value for name, value in sent.items() if name not in target.without}
+    for name, theirs in target.renamed.items():
+        if name in left:
+            left[theirs] = left.pop(name)
+    return left
 
 
 def drop_unknown(known: frozenset[str] | None, body: dict[str, Any], ctx: Context) -> None:

@@ -56,7 +56,7 @@ INNER: Final[Mapping[str, frozenset[str]]] = {
     "stream.encode": frozenset(
         {"order", "start", "open", "delta", "close", "finish", "error", "ping"}
     ),
-    "passthrough": frozenset({"ask", "extra", "unsealed", "returns", "errors"}),
+    "passthrough": frozenset({"ask", "fit", "extra", "unsealed", "returns", "errors"}),
     "count": frozenset({"path", "encode", "decode"}),
     "client": frozenset(
         {

@@ -60,7 +60,7 @@ class TaskPair(FormatPair):
             if self.passthrough
             else encoded(self._upstream, self._kind, asked, ctx)
         )
-        if target.without:
+        if target.without or target.renamed:
             sent = left_of(sent, target, (), ctx)
         *earlier, last = self._parts(sent, asked, target)
         return Outbound(

@@ -37,7 +37,7 @@ _COMPANIONS: Final[Mapping[str, frozenset[str]]] = {
 CONTEXT: Final = frozenset(
     {
         *("provider", "model", "capabilities", "context_window", "max_output_tokens"),
-        *("stream", "request", "hub", "response", "sequence", "now_s", "seed"),
+        *("quirks", "stream", "request", "hub", "response", "sequence", "now_s", "seed"),
     }
 )
 """Names that `var()` always knows; `$let` adds to them."""

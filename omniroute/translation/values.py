@@ -86,6 +86,10 @@ class Destination(Struct, frozen=True, kw_only=True):
     """Kept from earlier answers by tool-call id: what this format has no place for."""
     without: frozenset[str] = frozenset()
     """Members of the body, at its top, that the provider does not bear."""
+    renamed: Mapping[str, str] = {}
+    """Members of the body, at its top, that the provider knows by another name."""
+    quirks: Mapping[str, Any] = {}
+    """What the provider wants otherwise than its format: `omniroute.config.model.Quirks`."""
     max_inputs: int | None = None
     """Inputs that the model takes in one request for vectors; None for what the format bears."""
     now_s: int = 0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from omniroute.config.model import Connection, Ref
+import pytest
+
+from omniroute.config.model import Connection, Quirks, Ref
 from tests.config.files import check_text, check_texts, found
 
 LAB = (
@@ -76,3 +78,35 @@ def test_a_file_that_is_included_is_no_entry() -> None:
         "presets/mine.yaml": f"presets: {{lab: {LAB}}}\n",
     }
     assert found(check_texts(files, "omniroute.yaml")) == []
+
+
+def test_what_a_server_refuses_is_joined_with_what_its_provider_adds() -> None:
+    checked = check_text(
+        "version: 1\n"
+        "presets:\n"
+        "  lab:\n"
+        "    format: openai-chat\n"
+        "    base_url: https://lab.example/v1\n"
+        "    omit: [store]\n"
+        "    rename: {seed: random_seed, max_completion_tokens: max_tokens}\n"
+        "    quirks: {call_ids: '[a-z]{9}', thoughts: none}\n"
+        "providers:\n"
+        "  plain: {preset: lab}\n"
+        "  more:\n"
+        "    {preset: lab, omit: [user, store], rename: {seed: s}, quirks: {thoughts: reasoning}}\n"
+    )
+    assert found(checked) == []
+    assert checked.config is not None
+    plain, more = checked.config.providers["plain"], checked.config.providers["more"]
+    assert plain.quirks == Quirks(call_ids="[a-z]{9}", thoughts="none")
+    assert (more.omit, more.rename, more.quirks) == (
+        ("store", "user"),
+        {"seed": "s", "max_completion_tokens": "max_tokens"},
+        Quirks(call_ids="[a-z]{9}", thoughts="reasoning"),
+    )
+
+
+@pytest.mark.parametrize("pattern", ["[a-z]", "[]{9}", "[z-a]{9}", "[a-z]{900}", "a{9}"])
+def test_ids_are_told_by_characters_and_how_many(pattern: str) -> None:
+    text = f"version: 1\nproviders: {{p: {{preset: openai, quirks: {{call_ids: '{pattern}'}}}}}}\n"
+    assert "OR205" in {item.code for item in check_text(text).diagnostics}, pattern

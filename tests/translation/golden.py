@@ -61,8 +61,8 @@ def outcome(case: dict[str, Any]) -> dict[str, Any]:
     given: dict[str, Any] = case["given"]
     body: dict[str, Any] = given.get("request") or {}
     facts: dict[str, Any] = dict(case.get("target") or {})
-    if "capabilities" in facts:
-        facts["capabilities"] = frozenset(facts["capabilities"])
+    for name in facts.keys() & {"capabilities", "without"}:
+        facts[name] = frozenset(facts[name])
     where = target(**facts)
     found: dict[str, Any] = {}
     if "request" in given and not case.get("answer_only"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -93,6 +94,30 @@ TEXT_PART = {"type": "text", "text": "a"}
         ),
         pytest.param("sniff", ["%%%"], None, id="sniff garbage"),
         pytest.param("short_id", ["short", 40], "short", id="short_id keeps"),
+        pytest.param("fit_id", ["abcDEF123", "[a-zA-Z0-9]{9}"], "abcDEF123", id="fit_id keeps"),
+        pytest.param(
+            "fit_id", ["short", "[a-z_-]{1,40}"], "short", id="fit_id keeps what is short"
+        ),
+        pytest.param("fit_id", ["a.b", None], "a.b", id="fit_id without a pattern"),
+        pytest.param("fit_id", [None, "[a-z]{9}"], None, id="fit_id of nothing"),
+        pytest.param("parse_lines", ['{"a":1}\n no\n[2]\n'], [{"a": 1}, [2]], id="parse_lines"),
+        pytest.param("parse_lines", [{"a": 1}], None, id="parse_lines of no text"),
+        pytest.param(
+            "join_pieces",
+            [
+                [
+                    {"k": 1, "t": "a"},
+                    {"k": 2, "t": "b"},
+                    {"k": 1, "t": "c", "s": "d", "x": None},
+                    3,
+                ],
+                "k",
+                "t",
+            ],
+            [{"k": 1, "t": "ac", "s": "d"}, {"k": 2, "t": "b"}, 3],
+            id="join_pieces",
+        ),
+        pytest.param("join_pieces", [None, "k", "t"], None, id="join_pieces of nothing"),
         pytest.param(
             "at_most",
             [[{"k": 1}, {"x": {"k": 2}}, {"k": 3}], "k", 2],
@@ -152,3 +177,13 @@ def test_made_ids_are_steady_and_distinct(seed: str, number: int) -> None:
 def test_a_tree_that_needs_no_new_name_is_not_copied() -> None:
     tree = {"aB": [{"properties": {"c_d": {"type": "x"}}}], "own": {"e_f": 1}}
     assert FUNCTIONS["camel_keys"](tree, "own") is tree
+
+
+@given(st.text(), st.text())
+def test_fitted_ids_are_steady_distinct_and_as_the_pattern_has_them(one: str, other: str) -> None:
+    fit = FUNCTIONS["fit_id"]
+    for pattern in ("[a-zA-Z0-9]{9}", "[0-9_-]{1,40}"):
+        fitted = fit(one, pattern)
+        assert fit(one, pattern) == fitted == fit(fitted, pattern)
+        assert re.fullmatch(pattern, fitted)
+        assert (fit(other, pattern) == fitted) is (one == other or other == fitted)
