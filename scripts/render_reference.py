@@ -1,4 +1,4 @@
-"""Rewrite docs/reference/ (commands, configuration, diagnostics, usage tables) from the program.
+"""Rewrite docs/reference/ (commands, configuration, diagnostics, usage tables) and docs/providers/.
 
     python scripts/render_reference.py
 
@@ -9,19 +9,23 @@ from __future__ import annotations
 
 import inspect
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import click
 import duckdb
 
 from omniroute.base.data import read_data
+from omniroute.catalog.presets import load_presets
 from omniroute.cli.main import cli
 from omniroute.config.codes import load_codes
+from omniroute.config.model import ModelKind, Quirks
+from omniroute.config.preset import Preset
 from omniroute.ledger.database import migrate
 
-FOLDER = Path(__file__).parents[1] / "docs" / "reference"
+FOLDER = Path(__file__).parents[1] / "docs"
 _NOTE = "<!-- Made by scripts/render_reference.py: change what it describes, then run it. -->"
 
 
@@ -171,6 +175,55 @@ def render_columns() -> str:
     return "\n".join(lines) + "\n"
 
 
+def render_providers() -> str:
+    presets = load_presets().values()
+    kinds = get_args(ModelKind)
+    lines = ["# Providers", "", _NOTE, ""]
+    lines += [
+        "The presets that ship. `omniroute providers show NAME` tells a preset's models with their",
+        "prices, and the lines to paste;",
+        "[a preset of your own](../connect-a-provider.md#a-preset-of-your-own) is one file. The",
+        "numbers are models that are listed; any other is passed on by its name.",
+        "",
+    ]
+    heads = ("preset", "provider", "format", "base URL", "key", *kinds, "sources")
+    lines += _table(heads, [_preset_row(preset, kinds) for preset in presets])
+    lines += ["", "## What they want otherwise", ""]
+    lines += [
+        "Beside their format's own ways, in translated requests and in those of the same format.",
+        "`omit`, `rename` and `quirks` of a provider add to it.",
+        "",
+    ]
+    wants = [(preset.id, row) for preset in presets if any(row := _wants(preset))]
+    heads = ("preset", "never sent", "sent by another name", "ids of calls", "earlier thoughts")
+    lines += _table(heads, [(f"`{name}`", *row) for name, row in wants])
+    return "\n".join(lines) + "\n"
+
+
+def _preset_row(preset: Preset, kinds: Sequence[str]) -> tuple[str, ...]:
+    counts = Counter[str](model.kind for model in preset.models.values())
+    sources = [f"[{number}]({url})" for number, url in enumerate(preset.sources, 1)]
+    return (
+        f"`{preset.id}`",
+        f"[{preset.title}]({preset.docs})",
+        f"`{preset.format}`",
+        f"`{preset.base_url or preset.own_url}`",
+        f"`{preset.api_key_env}`" if preset.api_key_env else "none",
+        *(str(counts[kind] or "") for kind in kinds),
+        " ".join(sources),
+    )
+
+
+def _wants(preset: Preset) -> tuple[str, ...]:
+    quirks = preset.quirks or Quirks()
+    return (
+        ", ".join(f"`{name}`" for name in preset.omit),
+        ", ".join(f"`{ours}` as `{theirs}`" for ours, theirs in preset.rename.items()),
+        f"`{quirks.call_ids}`" if quirks.call_ids else "",
+        {None: "", "none": "refused"}.get(quirks.thoughts, f"`{quirks.thoughts}`"),
+    )
+
+
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     escaped = [[cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows]
     lines = [heads, ["---"] * len(heads), *escaped]
@@ -178,16 +231,17 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 PAGES: Mapping[str, Callable[[], str]] = {
-    "commands.md": render_commands,
-    "configuration.md": render_configuration,
-    "diagnostics.md": render_diagnostics,
-    "usage.md": render_columns,
+    "providers/index.md": render_providers,
+    "reference/commands.md": render_commands,
+    "reference/configuration.md": render_configuration,
+    "reference/diagnostics.md": render_diagnostics,
+    "reference/usage.md": render_columns,
 }
 
 
 def main() -> None:
-    FOLDER.mkdir(parents=True, exist_ok=True)
     for name, render in PAGES.items():
+        (FOLDER / name).parent.mkdir(parents=True, exist_ok=True)
         (FOLDER / name).write_text(render(), encoding="utf-8")
 
 
