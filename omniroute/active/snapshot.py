@@ -12,6 +12,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from omniroute.active.passwords import Passwords, compile_passwords
 from omniroute.admission.gate import AdmissionPlan, compile_admission
 from omniroute.base.secret import Redactor, Secret
 from omniroute.config.diagnostics import Diagnostic, warning
@@ -43,6 +44,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     digest: str
     formats: Formats
     admission: AdmissionPlan
+    passwords: Passwords
     index: ModelIndex
     outlets: Mapping[str, Outlet]
     hooks: Mapping[str, Hook]
@@ -119,11 +121,13 @@ def compile_snapshot(
         else:
             if hook is not None:
                 hooks[budget.id] = hook
+    passwords = compile_passwords(config, secrets.reveal, warnings)
     return Snapshot(
         config=config,
         digest=digest,
         formats=formats,
         admission=compile_admission(config),
+        passwords=passwords,
         index=compile_index(config, unavailable),
         outlets=outlets,
         hooks=hooks,

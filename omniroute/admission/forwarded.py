@@ -29,7 +29,7 @@ def client_ip(peer: str, headers: Mapping[str, str], trusted: NetworkMap[bool]) 
     one of them passes a forged other.
     """
     own = _canonical(peer)
-    if not _is_trusted(own, trusted):
+    if not is_trusted(own, trusted):
         return own
     answers = set[str]()
     if "x-forwarded-for" in headers:
@@ -45,12 +45,13 @@ def client_ip(peer: str, headers: Mapping[str, str], trusted: NetworkMap[bool]) 
 
 def _walk(hops: list[str], trusted: NetworkMap[bool]) -> str:
     for hop in reversed(hops):
-        if not _is_trusted(hop, trusted):
+        if not is_trusted(hop, trusted):
             return hop
     return hops[0]
 
 
-def _is_trusted(ip: str, trusted: NetworkMap[bool]) -> bool:
+def is_trusted(ip: str, trusted: NetworkMap[bool]) -> bool:
+    """Whether an address is one of `server.trusted_proxies`."""
     address = parse_address(ip)
     return address is not None and trusted.find(address) is not None
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from omniroute.admission.values import Caller, Refuse, Surface
-from omniroute.config.model import Config, Key, Mark, Role
+from omniroute.config.model import Config, Key, LoginRole, Mark, Role
 from omniroute.errors import RequestError
 
 MAX_KEY_CHARS = 512  # ours have about 50; longer is refused before a byte is hashed
@@ -19,6 +19,11 @@ _IMPLIED: Mapping[Role, frozenset[Role]] = {
     "viewer": frozenset(("viewer",)),
     "admin": frozenset(("admin", "viewer")),
 }
+
+
+def caller_of_login(role: LoginRole) -> Caller:
+    """Who has logged in as `role`."""
+    return Caller(login=role, roles=_IMPLIED[role])
 
 
 class KeyIndex:
@@ -109,6 +114,13 @@ def authorize(caller: Caller, role: Role) -> Refuse | None:
     """None when the caller has the role; `admin` includes `viewer`, but not `inference`."""
     if role in caller.roles:
         return None
+    if caller.login is not None:
+        return Refuse(
+            error=RequestError(
+                "permission", f"this login does not have the role {role!r}", code="missing_role"
+            ),
+            decided_by=f"login:{caller.login}",
+        )
     if caller.key_id is None:
         return _refused("a login or an API key with a role is required", code="missing_api_key")
     return Refuse(

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from omniroute.config.model import Key, KeyRateLimit, Mark, ModelKind, Role
+from omniroute.config.model import Key, KeyRateLimit, LoginRole, Mark, ModelKind, Role
 from omniroute.errors import RequestError
 from omniroute.state.store import SlotTake, WindowTake
 
@@ -15,9 +15,13 @@ Surface = Literal["inference", "management"]
 
 
 class Caller(Struct, frozen=True, kw_only=True):
-    """Who stands behind a request; without a key, `key_id` and `key` are None."""
+    """Who stands behind a request; without a key, `key_id` and `key` are None.
+
+    `login` is the role of a person who has logged in.
+    """
 
     key_id: str | None = None
+    login: LoginRole | None = None
     key: Key | None = None
     tags: Mapping[str, str] = {}
     roles: frozenset[Role] = frozenset()

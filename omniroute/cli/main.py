@@ -45,6 +45,11 @@ COMMANDS: Final[Mapping[str, Lazy]] = {
         "Write a commented starter configuration to FILE (default: omniroute.yaml).",
     ),
     "keys": Lazy("omniroute.cli.keys", "keys_group", "Make and list API keys."),
+    "password": Lazy(
+        "omniroute.cli.password",
+        "password_group",
+        "Make the hash of a password for the management login.",
+    ),
     "providers": Lazy(
         "omniroute.cli.providers",
         "providers_group",

@@ -22,6 +22,7 @@ from omniroute.http.edge import server
 from omniroute.http.edge.workers import read_seat, run_workers
 from omniroute.http.surface import routes
 from omniroute.worker.folder import hold_folder
+from omniroute.worker.ownpassword import INITIAL_ENV, settle_own_password
 from omniroute.worker.stores import embed_store
 from omniroute.worker.whereabouts import leave_note
 
@@ -89,11 +90,26 @@ def serve(
     folder = Path(first.server.data_dir)
     lock = hold_folder(folder)
     leave_note(options.files, folder)
+    _settle_password(first, folder)
     count = _worker_count(first.server.workers)
     listener = _listen(first.server.host, first.server.port, shared=count > 1)
     if count == 1:
         sys.exit(server.run(options, first, listener, routes))
     sys.exit(_run_parent(options, first, listener, count=count, lock=lock))
+
+
+def _settle_password(first: Loaded, folder: Path) -> None:
+    """Without a login, or with a password in the files, there is nothing to keep."""
+    needs_login = first.snapshot.config.auth.dashboard.require_login
+    if not needs_login or not first.snapshot.passwords.keeps_own:
+        return
+    made = settle_own_password(folder, os.environ.get(INITIAL_ENV))
+    if made is not None:
+        click.echo(
+            f"The password of the management login is {made}\n"
+            "Keep it now: it is not shown again. `auth.dashboard.password_hash` sets another.",
+            err=True,
+        )
 
 
 def _load(options: Options, *, strict: bool) -> Loaded:

@@ -51,7 +51,7 @@ def parse_expiry(text: str) -> datetime:
 def read_text(text: str, place: NodePlace, at: Path = ()) -> str:
     """Text as it stands; a reference in it is reported, because nobody would look it up."""
     if "${env:" in text or "${file:" in text:
-        hint = "they work in api_key, in header values and in proxy URLs"
+        hint = "they work in api_key, password hashes, header values and proxy URLs"
         place.report("OR302", "references are not looked up here", hint, at)
     return text
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from omniroute.base.secret import MASK, Redactor, Secret
 from omniroute.config.diagnostics import Path
 from omniroute.config.refs import EnvRef, RefSyntaxError, has_refs, parse_refs
-from omniroute.config.yamltree import Map, Scalar, texts, walk
+from omniroute.config.yamltree import Map, Scalar, find, texts, walk
 
 Mask = Callable[[str], str]
 
@@ -38,6 +38,7 @@ _USER_INFO: Final = re.compile(r"(?<=://)(?:[^\s/?#@\"':]*:[^\s@\"']+|[^\s/?#@\"
 _QUERY: Final = re.compile(r"(?<=[?&])([\w-]+=)([^\s&#\"'}]+)")
 _ENTRY: Final = re.compile(r"([\w-]+)[\"']?\s*:\s+\[?[\"']?([^,\"'{}\[\]\n]{6,})")
 _PLAIN: Final = re.compile(r"true|false|null|[\d.:/-]+\w{0,3}", re.IGNORECASE)
+_PASSWORD_HASH: Final = re.compile(r"\$argon2\w*\$[\w+/=,$-]+")
 _MIN_KEY: Final = 8  # shorter ones are dummies such as "ollama"; masking them blurs the output
 
 
@@ -53,7 +54,7 @@ class FileMask:
 
     def __call__(self, text: str) -> str:
         text = RECOGNISED.sub(lambda match: match[0][:4] + "…", self._redact(text))
-        text = _USER_INFO.sub(_user_info, text)
+        text = _USER_INFO.sub(_user_info, _PASSWORD_HASH.sub(MASK, text))
         return _QUERY.sub(_query, text)
 
 
@@ -63,6 +64,15 @@ def credentials(root: Map) -> Iterator[tuple[Path, Scalar, tuple[str, ...]]]:
         header = _header(path)
         if path[-1] in ("api_key", "proxy") or (header is not None and _NAMED.search(header)):
             yield path, node, _spelled_out(path, str(node.value))
+
+
+def password_hashes(root: Map) -> Iterator[tuple[Path, Scalar]]:
+    """Fields for the hash of a password, in which somebody may have put the password."""
+    for name in ("password_hash", "viewer_password_hash"):
+        path = ("auth", "dashboard", name)
+        node = find(root, path)
+        if isinstance(node, Scalar) and isinstance(node.value, str):
+            yield path, node
 
 
 def _header(path: Path) -> str | None:
@@ -85,6 +95,9 @@ def _in_tree(root: Map) -> Iterator[str]:
     for path, node in _fields(root):
         text = str(node.value)
         if _header(path) and not has_refs(text) and _THROWN_TOGETHER.search(text):
+            yield text
+    for _path, node in password_hashes(root):
+        if not has_refs(text := str(node.value)):
             yield text
     for text in texts(root):
         yield from (match[0] for match in RECOGNISED.finditer(text))

@@ -19,6 +19,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 T = TypeVar("T")
 
 Role = Literal["inference", "viewer", "admin"]
+LoginRole = Literal["viewer", "admin"]
 RequestLog = Literal["off", "on", "terminal"]
 ModelKind = Literal["chat", "embedding", "image", "transcription"]
 Balance = Literal[
@@ -128,8 +129,13 @@ class Server(Struct, frozen=True, kw_only=True, rename=name_in_file):
     cors: Cors = Cors()
 
 
-class Dashboard(Struct, frozen=True):
+class Dashboard(Struct, frozen=True, kw_only=True, rename=name_in_file):
+    """Hashes are argon2id's; without `password_hash` the gateway has a password of its own."""
+
     require_login: bool = True
+    password_hash: Reference | None = None
+    viewer_password_hash: Reference | None = None
+    session_ttl_s: Duration = 12 * 3600.0
 
 
 class Auth(Struct, frozen=True, kw_only=True):

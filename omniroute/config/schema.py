@@ -27,8 +27,6 @@ Schema = Mapping[str, Any]
 
 LATER: Final[frozenset[tuple[str, ...]]] = frozenset(
     {
-        ("auth", "dashboard", "password_hash"),
-        ("auth", "dashboard", "session_ttl"),
         ("evals",),
         ("git",),
         ("management",),

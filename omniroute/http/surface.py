@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from omniroute.http.api import (
+    auth,
     cache,
     config,
     health,
@@ -34,6 +35,7 @@ def routes(formats: Formats) -> tuple[Route, ...]:
     own = (
         *hello.ROUTES,
         *health.ROUTES,
+        *auth.ROUTES,
         *config.ROUTES,
         *resilience.ROUTES,
         *rate_limits.ROUTES,

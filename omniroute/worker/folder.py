@@ -18,7 +18,7 @@ LOCK_FILE: Final = "server.lock"
 ORPHANS_S: Final = 10.0
 """How long a start waits for the workers of a server that was killed: they end by themselves."""
 _OTHERS: Final = 0o077
-_FILES: Final = ("usage.duckdb*", "*.lock", "*.json", "spool/*", "state/*", "state/*/*")
+_FILES: Final = ("usage.duckdb*", "*.lock", "*.json", "*.hash", "spool/*", "state/*", "state/*/*")
 """What of the folder may be tightened: it might be somebody's home as well."""
 _log = logging.getLogger("omniroute.data")
 

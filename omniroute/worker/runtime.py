@@ -14,7 +14,7 @@ from omniroute.active.reload import Reloader, what_is_wrong
 from omniroute.active.snapshot import Snapshot
 from omniroute.admission.budget import BudgetEvent
 from omniroute.admission.gate import identify
-from omniroute.admission.keys import authorize
+from omniroute.admission.keys import authorize, caller_of_login
 from omniroute.admission.values import Caller, Refuse
 from omniroute.admission.values import Surface as AdmissionSurface
 from omniroute.answers.semantic import SemanticIndex
@@ -36,7 +36,9 @@ from omniroute.routing.health import Change, describe_change, name_of
 from omniroute.routing.live import LiveState
 from omniroute.state.store import Store
 from omniroute.upstream.pool import TransportPool
+from omniroute.worker.logins import Logins
 from omniroute.worker.meters import Meters
+from omniroute.worker.ownpassword import read_own_password
 from omniroute.worker.requestlog import is_wanted
 from omniroute.worker.stores import open_store, restore_budgets
 from omniroute.worker.webhooks import Webhooks
@@ -70,6 +72,7 @@ class Runtime:
         self.meters = Meters()
         self.meters.adopt(first.snapshot.index)
         self.store = store
+        self.logins = Logins(store, clock, read_own_password(self.data_dir))
         self.semantic = SemanticIndex()
         self.heavy = Heavy()
         self.alive = KeepAlive()
@@ -179,19 +182,38 @@ class Runtime:
             raise caller.error
         return caller
 
-    def require_role(self, presented: str | None, *, role: Role, client_ip: str) -> None:
-        """Let a management request in, or raise RequestError."""
-        caller = self.identify(presented, client_ip, surface="management")
+    def refuse_address(self, client_ip: str) -> None:
+        """Raises RequestError for an address that may not manage."""
+        refusal = self.snapshot.admission.addresses.check(client_ip, "management")
+        if refusal is not None:
+            raise refusal.error
+
+    async def require_role(
+        self, presented: str | None, session: str | None, *, role: Role, client_ip: str
+    ) -> Caller:
+        """Who it is that may manage, by the key, else by the login's token; or RequestError."""
+        caller = None
+        if session is not None and not presented:
+            caller = await self._logged_in(session, client_ip)
+        if caller is None:
+            caller = self.identify(presented, client_ip, surface="management")
         if not self.snapshot.config.auth.dashboard.require_login:
-            return
+            return caller
         refusal = authorize(caller, role)
         if refusal is not None:
             raise refusal.error
+        return caller
+
+    async def _logged_in(self, session: str, client_ip: str) -> Caller | None:
+        self.refuse_address(client_ip)
+        role = await self.logins.role(self.snapshot.passwords, session)
+        return None if role is None else caller_of_login(role)
 
     async def close(self) -> None:
         """End the tasks, then bring every record into the database while it can be had."""
         await self._supervisor.stop()
         self.heavy.close()
+        self.logins.close()
         await self.questions.close()
         await self.transports.close()
         await self.store.close()

@@ -20,6 +20,7 @@ ELSEWHERE = {
     "OR901",
     "OR902",
     "OR903",
+    "OR904",
 }  # translation tables and activation, shown by their own tests
 
 # Files beside the example, where an example speaks of them.

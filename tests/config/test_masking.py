@@ -7,6 +7,7 @@ import pytest
 from omniroute.config.check import Checked
 from omniroute.config.masking import FileMask
 from omniroute.config.render import render_github, render_json, render_sarif, render_text
+from omniroute.config.yamltree import parse_yaml
 from tests.config.files import check_text
 
 SECRET = "swordfish-and-more"  # noqa: S105 -- the text under test
@@ -65,3 +66,11 @@ def test_an_ordinary_header_does_not_blur_what_else_is_called_so() -> None:
 def test_the_caret_of_a_finding_inside_of_a_secret_stands_at_its_mask() -> None:
     checked = check_text(f'providers: {{a: {{preset: "{SECRET}\\q"}}, b: {{api_key: {SECRET}}}}}\n')
     assert "swordfish" not in shown(checked)
+
+
+def test_a_password_in_the_place_of_its_hash_is_masked_and_so_is_a_hash() -> None:
+    text = "auth: {dashboard: {password_hash: correct-horse-battery}}\n"
+    root = parse_yaml(text.encode(), "f").root
+    assert "horse" not in FileMask(root)(text)
+    hashed = 'password_hash: "$argon2id$v=19$m=19456,t=2,p=1$bozVfCxruILBmzirQH5ZpQ$+URgGZiPIoHE"'
+    assert FileMask()(hashed) == 'password_hash: "***"'

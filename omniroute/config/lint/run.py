@@ -85,6 +85,7 @@ RULES: Final[tuple[Rule, ...]] = (
     timing.timeouts_do_not_fit,
     secrets.recognised_secret,
     secrets.literal_credential,
+    secrets.not_a_password_hash,
 )
 
 

@@ -16,6 +16,7 @@ def zero_timeout(facts: LintFacts) -> Iterator[Diagnostic]:
         (facts.config.server.request_timeout_s, ("server", "request_timeout")),
         (facts.config.usage.retention_s, ("usage", "retention")),
         (facts.config.usage.session.idle_s, ("usage", "session", "idle")),
+        (facts.config.auth.dashboard.session_ttl_s, ("auth", "dashboard", "session_ttl")),
     ]
     for provider in facts.config.providers.values():
         timeout = provider.timeout

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from omniroute.base.version import __version__
 from omniroute.http.api.operation import operation
+from omniroute.http.edge.browser import COOKIE
 from omniroute.http.edge.errors import Error
 from omniroute.http.edge.routes import Contract, Route, Surface
 from omniroute.translation.values import Formats
@@ -28,6 +29,8 @@ _SCHEMES: Final[dict[str, dict[str, str]]] = {
     "xGoogApiKey": {"type": "apiKey", "in": "header", "name": "x-goog-api-key"},
     "queryKey": {"type": "apiKey", "in": "query", "name": "key"},
 }
+_COOKIE: Final = {"cookie": {"type": "apiKey", "in": "cookie", "name": COOKIE}}
+"""For management alone."""
 _ANY: Final = (415, 431)
 """Any request may have a coded body, or a head that is too large."""
 _CREDENTIAL: Final = (401, 403)
@@ -95,7 +98,7 @@ def document(table: Sequence[Route], formats: Formats) -> OpenApi:
         openapi="3.1.0",
         info={"title": "OmniRoute", "version": __version__},
         paths=paths,
-        components={"securitySchemes": _SCHEMES, "schemas": schemas},
+        components={"securitySchemes": _SCHEMES | _COOKIE, "schemas": schemas},
     )
 
 
@@ -112,7 +115,7 @@ def _operation(route: Route, by_type: Schemas) -> dict[str, Any]:
         "operationId": route.name,
         "summary": route.summary,
         "tags": [route.surface.value],
-        "security": [] if public else [{name: []} for name in _SCHEMES],
+        "security": [{name: []} for name in _schemes(route.surface)],
     }
     parameters = [*_path_parameters(route), *_query_parameters(contract), *_headers(contract)]
     if parameters:
@@ -144,6 +147,12 @@ def _operation(route: Route, by_type: Schemas) -> dict[str, Any]:
             responses[status]["headers"] = {"ETag": _ETAG}
     found["responses"] = {str(status): responses[status] for status in sorted(responses)}
     return found
+
+
+def _schemes(surface: Surface) -> Iterable[str]:
+    if surface is Surface.PUBLIC:
+        return ()
+    return _SCHEMES if surface is Surface.INFERENCE else (*_SCHEMES, *_COOKIE)
 
 
 def _response(status: int, content: dict[str, Any]) -> dict[str, Any]:

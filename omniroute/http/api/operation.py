@@ -6,9 +6,10 @@
 
 A handler takes the runtime, the path's parameters by their names, and what it declares of `query`
 (a Struct with a field for each parameter), `body` (a Struct; with `| None` it may be missing),
-`if_match` and `accept`, the headers. It returns a Struct, or a `ApiReply` where a status or a
-header says more. The types are what bodies are decoded into, what answers are encoded from, and the
-schemas of the OpenAPI document, so none of them can say something else.
+`if_match` and `accept`, the headers, and `asked`, the request, where a cookie or an address counts.
+It returns a Struct, or a `ApiReply` where a status or a header says more. The types are what bodies
+are decoded into, what answers are encoded from, and the schemas of the OpenAPI document, so none of
+them can say something else.
 """
 
 from __future__ import annotations
@@ -100,6 +101,8 @@ def operation(
                 given["body"] = await runtime.heavy.run(read) if is_big else read()
         if contract.if_match:
             given["if_match"] = asked.headers.get("if-match")
+        if "asked" in hints:
+            given["asked"] = asked
         if "accept" in hints:
             given["accept"] = asked.headers.get("accept")
         return _answer(await handle(runtime, **given), content_type)

@@ -15,7 +15,7 @@ from omniroute.http.edge import cors
 from omniroute.http.edge.accepted import check_body, check_head, check_path
 from omniroute.http.edge.asked import Asked, entry_of
 from omniroute.http.edge.astray import astray, is_doubled, redirected, unserved
-from omniroute.http.edge.auth import client_ip_of, presented_key, request_id_of
+from omniroute.http.edge.auth import client_ip_of, presented_key, request_id_of, require_role
 from omniroute.http.edge.endpoints import MANAGEMENT, envelope_of
 from omniroute.http.edge.errors import from_exception, not_allowed, render
 from omniroute.http.edge.insides import EdgeRequest
@@ -134,14 +134,11 @@ def _boundary(runtime: Runtime, route: Route, room: BodyRoom) -> Handle:
         check_path(asked.path)
         is_form = check_head(asked)
         if role is not None:
-            snapshot = runtime.snapshot
-            runtime.require_role(
-                presented_key(asked, snapshot), role=role, client_ip=client_ip_of(asked, snapshot)
-            )
+            await require_role(runtime, asked, role)
         elif asked.must_wait and route.surface is Surface.INFERENCE:
             _refuse_stranger(runtime, asked)
         bounds = runtime.snapshot.config.server
-        taken = await room.receive(request, bounds, is_managed=role is not None)
+        taken = await room.receive(request, bounds, is_managed=route.contract is not None)
         try:
             if is_form:
                 check_body(asked)

@@ -15,9 +15,13 @@ from sanic.request import Request
 
 from omniroute.active.snapshot import Snapshot
 from omniroute.admission.forwarded import client_ip
+from omniroute.admission.values import Caller
+from omniroute.config.model import Role
 from omniroute.errors import RequestError
 from omniroute.http.edge.asked import Asked
+from omniroute.http.edge.browser import refuse_other_pages, session_token
 from omniroute.http.edge.insides import all_values
+from omniroute.worker.runtime import Runtime
 
 _SAFE_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _ids: Final = random.Random()  # noqa: S311 - seeded by the system; an id guards nothing
@@ -48,6 +52,21 @@ def presented_key(asked: Asked, snapshot: Snapshot) -> str | None:
     if found:
         return found
     return next((key for name in places.queries if (key := asked.query(name))), None)
+
+
+async def require_role(runtime: Runtime, asked: Asked, role: Role) -> Caller:
+    """Who asks for management, by key or by cookie; a key that is sent is the one that counts.
+
+    Raises RequestError when that is nobody who may, and for a change without a key that a page of
+    another origin asks for, whether or not a login is required.
+    """
+    snapshot = runtime.snapshot
+    key = presented_key(asked, snapshot)
+    if not key:
+        refuse_other_pages(asked)
+    return await runtime.require_role(
+        key, session_token(asked), role=role, client_ip=client_ip_of(asked, snapshot)
+    )
 
 
 def _bearer(value: str) -> str:

@@ -1,0 +1,56 @@
+"""What the login's paths take and tell."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from omniroute.config.model import LoginRole
+from omniroute.management.writeback import change_section
+from omniroute.worker.runtime import Runtime
+
+
+class Login(Struct, frozen=True):
+    password: str
+
+
+class Success(Struct, frozen=True):
+    success: bool = True
+
+
+class AuthStatus(Struct, frozen=True, kw_only=True):
+    """Whether this request's cookie or key may read, and the role of a login."""
+
+    authenticated: bool
+    role: LoginRole | None = None
+
+
+class LoginRule(Struct, frozen=True, kw_only=True, rename="camel"):
+    """Whether the management API wants a login or a key, and whether there is a password."""
+
+    require_login: bool
+    has_password: bool
+    setup_complete: bool
+    """That nothing has to be set up before somebody can come in."""
+
+
+class LoginRuleChange(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    require_login: bool
+
+
+def login_rule(runtime: Runtime) -> LoginRule:
+    required = runtime.snapshot.config.auth.dashboard.require_login
+    has_password = bool(runtime.logins.hashes(runtime.snapshot.passwords))
+    return LoginRule(
+        require_login=required,
+        has_password=has_password,
+        setup_complete=has_password or not required,
+    )
+
+
+async def set_login_rule(
+    runtime: Runtime, change: LoginRuleChange, *, if_match: str | None
+) -> LoginRule:
+    """Set `auth.dashboard.require_login`. Raises RequestError as `change_section` does."""
+    values = {"dashboard": {"require_login": change.require_login}}
+    await change_section(runtime, "auth", values, if_match=if_match)
+    return login_rule(runtime)
