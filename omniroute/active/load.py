@@ -11,6 +11,7 @@ from typing import Final, Literal
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
+from omniroute.active.commit import commit_of
 from omniroute.active.disk import Disk
 from omniroute.active.inspect import Inspected, inspect
 from omniroute.active.lastgood import BundleReader, find_good
@@ -105,7 +106,7 @@ class RejectedError(ConfigError):
 
 def load(options: Options) -> Loaded:
     """Read, check and compile. Raises RejectedError. Blocks: off the loop while serving."""
-    return _compile(options, inspect(options.files, Disk()))
+    return _compile(options, inspect(options.files, Disk()), commit=commit_of(options.files[0]))
 
 
 def load_or_last_good(options: Options) -> Loaded:
@@ -146,7 +147,7 @@ def _data_folders(options: Options, error: ConfigError) -> Iterator[Path]:
     yield Path(options.files[0]).parent / Server().data_dir
 
 
-def _compile(options: Options, inspected: Inspected) -> Loaded:
+def _compile(options: Options, inspected: Inspected, *, commit: str | None = None) -> Loaded:
     """Raises RejectedError, and ConfigError for what opens the door."""
     checked, formats = inspected.checked, inspected.formats
     watched = _watched(options, inspected)
@@ -165,7 +166,7 @@ def _compile(options: Options, inspected: Inspected) -> Loaded:
         config,
         formats,
         digest=digest_of(checked.digest, inspected.tables),
-        around=Surroundings(env=os.environ.get, read_file=read_file),
+        around=Surroundings(env=os.environ.get, read_file=read_file, commit=commit),
     )
     watched = tuple(dict.fromkeys((*watched, *secret_files)))
     return Loaded(inspected=inspected, snapshot=snapshot, watched=watched, waiting=waiting)

@@ -52,6 +52,8 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     warnings: tuple[Diagnostic, ...]
     redact: Redactor
     """Takes every resolved secret out of what others say."""
+    commit: str | None = None
+    """Of git, that the files were at."""
 
     @property
     def transports(self) -> frozenset[TransportOptions]:
@@ -65,6 +67,8 @@ class Surroundings(Struct, frozen=True, kw_only=True):
 
     env: Callable[[str], str | None]
     read_file: Callable[[str], bytes]
+    commit: str | None = None
+    """Of git, that the files are at."""
 
 
 class _Secrets:
@@ -133,6 +137,7 @@ def compile_snapshot(
         hooks=hooks,
         warnings=tuple(warnings),
         redact=Redactor(one for one in secrets.seen if one.reveal() != DIRECT),
+        commit=around.commit,
     )
 
 

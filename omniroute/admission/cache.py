@@ -35,6 +35,8 @@ class Cached(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     input_tokens: int | None = None
     output_tokens: int | None = None
+    cost_nanousd: int | None = None
+    """What it cost, so that giving it again is known to save that."""
     delivery: str = WHOLE
     """As `delivery_of` names it."""
 

@@ -212,6 +212,7 @@ class CachedAnswers:
         record.cache = "hit"
         record.provider, record.upstream_model = cached.provider, cached.model
         record.cost_nanousd = 0
+        record.saved_nanousd = cached.cost_nanousd
         record.bytes_out = len(body)
         self._request.first_byte()
         return Whole(
@@ -287,6 +288,7 @@ class CachedAnswers:
             model=record.upstream_model or "",
             input_tokens=usage.input_uncached,
             output_tokens=usage.output,
+            cost_nanousd=record.cost_nanousd,
             delivery=self._delivery,
         )
         services, now_s = self._request.services, self._now_s()

@@ -18,7 +18,7 @@ from omniroute.gateway.progress import HEADER as PROGRESS_HEADER
 from omniroute.gateway.progress import ProgressSink, wants_progress
 from omniroute.gateway.relay import relay
 from omniroute.ledger.record import RequestRecord
-from omniroute.request.cost import cost_of
+from omniroute.request.cost import cost_of, saved_of
 from omniroute.request.estimate import COUNTED, estimated
 from omniroute.request.inbound import Opener, Sink, Whole
 from omniroute.request.request import Request
@@ -170,6 +170,9 @@ def _account(
     cost = cost_of(candidate, usage, request.started)
     if cost is not None:
         request.record.cost_nanousd, request.record.price_source = cost
+        if usage.cache_read or usage.cache_write:
+            saved = saved_of(candidate, usage, request.started, cost=cost[0])
+            request.record.saved_nanousd = saved
 
 
 async def _leave(request: Request, won: Won, left: Mapping[str, Any], answer: bytes) -> None:

@@ -27,6 +27,10 @@ _NEEDS: Final[Mapping[tuple[bool, bool], frozenset[str]]] = {
 """Capabilities that a request with tools, with images depends on."""
 
 
+_TOOLS_SESSION: Final = "x-claude-code-session-id"
+"""Clearer than the user that its bodies name: that holds the account, too."""
+
+
 def identify(request: Request) -> Caller:
     """Who asks. Raises RequestError when the address or the key is refused."""
     inbound, record = request.inbound, request.record
@@ -71,7 +75,7 @@ async def understand(request: Request) -> Inquiry:
     except TranslationError as error:
         raise RequestError("invalid_request", error.message, param=error.param) from None
     header = snapshot.config.usage.session.header.lower()
-    session = inbound.headers.get(header) or facts.session
+    session = inbound.headers.get(header) or inbound.headers.get(_TOOLS_SESSION) or facts.session
     record.session = None if session is None else shortened(session)
     record.stream = facts.stream if inbound.stream is None else inbound.stream
     return Inquiry(

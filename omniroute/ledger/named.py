@@ -22,7 +22,9 @@ BY: Final[Mapping[str, str]] = {
     "provider": "provider",
     "tag": "tag",
     "session": "session",
-    "commit": "config_digest",
+    "client": "concat_ws(' ', client, client_version)",
+    "agent": "agent",
+    "commit": "coalesce(git_commit, config_digest)",
 }
 """What usage can be grouped by, and its SQL; `tag` is every tag, `tag:team` the values of one."""
 

@@ -41,6 +41,8 @@ class AttemptRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     error_class: Kind | None = None
     reason: str | None = None
     """Why this candidate was tried, or why it failed, in words."""
+    upstream_request_id: str | None = None
+    """The provider's own."""
 
 
 class RequestRecord(Struct, kw_only=True, omit_defaults=True):
@@ -96,6 +98,19 @@ class RequestRecord(Struct, kw_only=True, omit_defaults=True):
     bytes_in: Int64 = 0
     bytes_out: Int64 = 0
     attempts: tuple[AttemptRecord, ...] = ()
+    user_agent: str | None = None
+    """The client's header; the database has the program and its version."""
+    app: str | None = None
+    """What the program calls itself beside that, where it speaks through a library."""
+    agent: str | None = None
+    """Within the session, as the client named it."""
+    parent_agent: str | None = None
+    service_tier: str | None = None
+    """What the provider says it served."""
+    git_commit: str | None = None
+    saved_nanousd: Int64 | None = None
+    """What a kept answer would have cost; what the provider's cache made cheaper, less what writing
+    it cost more."""
 
 
 _TEXTS: Final = (
@@ -107,6 +122,11 @@ _TEXTS: Final = (
     "error_message",
     "decided_by",
     "fallback_reason",
+    "user_agent",
+    "app",
+    "agent",
+    "parent_agent",
+    "service_tier",
 )
 _LONG_LINE_BYTES: Final = 16 << 10
 _encode = msgspec.json.Encoder().encode
@@ -147,6 +167,11 @@ def _is_small(record: RequestRecord) -> bool:
         + len(record.upstream_model or "")
         + len(record.session or "")
         + len(record.decided_by or "")
+        + len(record.user_agent or "")
+        + len(record.app or "")
+        + len(record.agent or "")
+        + len(record.parent_agent or "")
+        + len(record.service_tier or "")
     )
     return (
         texts <= MAX_TEXT_CHARS
@@ -181,7 +206,8 @@ def _normal(record: RequestRecord) -> RequestRecord:
                 attempt,
                 started=attempt.started.astimezone(UTC),
                 model=cut(attempt.model),
-                reason=None if attempt.reason is None else cut(attempt.reason),
+                reason=_cut(attempt.reason),
+                upstream_request_id=_cut(attempt.upstream_request_id),
             )
             for attempt in attempts
         )
@@ -196,13 +222,19 @@ def _is_short(items: Mapping[str, str] | tuple[str, ...]) -> bool:
 
 
 def _is_normal(attempt: AttemptRecord) -> bool:
-    longest = max(len(attempt.model), len(attempt.reason or ""))
+    longest = max(
+        len(attempt.model), len(attempt.reason or ""), len(attempt.upstream_request_id or "")
+    )
     return attempt.started.tzinfo is UTC and longest <= MAX_TEXT_CHARS
 
 
 def cut(text: str) -> str:
     """A text of a row, bounded."""
     return text if len(text) <= MAX_TEXT_CHARS else text[: MAX_TEXT_CHARS - 1] + "…"
+
+
+def _cut(text: str | None) -> str | None:
+    return None if text is None else cut(text)
 
 
 def _printable(record: RequestRecord) -> RequestRecord:
@@ -222,8 +254,11 @@ def _printable(record: RequestRecord) -> RequestRecord:
         attempts=tuple(
             msgspec.structs.replace(
                 attempt,
-                model=clean(attempt.model),
-                reason=None if attempt.reason is None else clean(attempt.reason),
+                **{
+                    name: clean(text)
+                    for name in ("model", "reason", "upstream_request_id")
+                    if (text := getattr(attempt, name)) is not None
+                },
             )
             for attempt in record.attempts
         ),

@@ -79,6 +79,7 @@ class Request:
         self.upstream_ms = 0.0
         """Spent waiting for providers, all attempts together."""
         self.written = False
+        told = inbound.headers.get
         self.record = RequestRecord(
             request_id=inbound.request_id,
             time=self.started,
@@ -87,10 +88,15 @@ class Request:
             status=200,
             total_ms=0.0,
             config_digest=snapshot.digest,
+            git_commit=snapshot.commit,
             client_ip=inbound.client_ip,
             kind=inbound.kind,
             requested_model=inbound.model,
             bytes_in=len(inbound.body),
+            user_agent=told("user-agent"),
+            app=told("x-title"),
+            agent=told("x-claude-code-agent-id") or told("x-agent-id"),
+            parent_agent=told("x-claude-code-parent-agent-id") or told("x-parent-agent-id"),
         )
 
     def now_s(self) -> float:
@@ -120,6 +126,7 @@ class Request:
         record.cache_write = usage.cache_write
         record.output = usage.output
         record.reasoning = usage.reasoning
+        record.service_tier = usage.service_tier
 
     def failed(self, failure: Failure) -> None:
         """The answer ends with this error, whether as its status or in the middle of a stream."""

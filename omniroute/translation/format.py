@@ -213,8 +213,8 @@ class _Writer:
             self.problems += [_under(kind, problem) for problem in problems]
 
     def _answer_facts(self) -> dict[str, Any]:
-        """The part of the response's decoder that reads usage and stop reason."""
-        return self._part(("response", "decode"), ("usage", "stop"))
+        """The part of the response's decoder that reads usage, its tier and the stop reason."""
+        return self._part(("response", "decode"), ("usage", "service_tier", "stop"))
 
     def _said(self) -> dict[str, Any]:
         """The part of the request's decoder that reads the conversation."""

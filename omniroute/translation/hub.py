@@ -106,8 +106,11 @@ def present(hub: Any, field: str) -> bool:
     return not (hub is None or hub is False or hub in ("", [], {}))
 
 
-def usage_of(hub_usage: Any, before: Usage = _UNKNOWN) -> Usage:
-    """A hub usage object as a value; what it does not say stays as it was before."""
+def usage_of(hub_usage: Any, before: Usage = _UNKNOWN, *, tier: Any = None) -> Usage:
+    """A hub usage object as a value; what it does not say stays as it was before.
+
+    `tier` is what the answer says of its service tier, where its usage says nothing.
+    """
     if not is_object(hub_usage):
         return before
     said = hub_usage
@@ -118,6 +121,7 @@ def usage_of(hub_usage: Any, before: Usage = _UNKNOWN) -> Usage:
             value = int(value)
         return value if type(value) is int and 0 <= value < MAX_COUNT else old
 
+    tier = said.get("service_tier") or tier
     return Usage(
         input_uncached=count("input_uncached", before.input_uncached),
         cache_read=count("cache_read", before.cache_read),
@@ -125,11 +129,12 @@ def usage_of(hub_usage: Any, before: Usage = _UNKNOWN) -> Usage:
         output=count("output", before.output),
         reasoning=count("reasoning", before.reasoning),
         units=count("units", before.units) if "units" in said else before.units,
+        service_tier=tier if type(tier) is str else before.service_tier,
     )
 
 
 def usage_object(usage: Usage) -> dict[str, int]:
-    """The reverse of `usage_of`, without what is unknown."""
+    """The counts of a hub usage object, without what is unknown."""
     found = {
         "input_uncached": usage.input_uncached,
         "cache_read": usage.cache_read,

@@ -164,7 +164,7 @@ class FormatPair:
             if self.passthrough:
                 facts = run_object(self._upstream.functions["response.read"], answer, ctx)
                 stop = facts.get("stop")
-                usage = hub.usage_of(facts.get("usage"))
+                usage = hub.usage_of(facts.get("usage"), tier=facts.get("service_tier"))
                 estimate = None
                 if usage.output is None:
                     self._add_hub(ctx, target)
@@ -439,7 +439,7 @@ class FormatPair:
         response["blocks"] = _with_ids(response.get("blocks") or [], ctx)
         response["stop"] = hub.settle_stop(response.get("stop"), response["blocks"]) or "end_turn"
         response.setdefault("model", ctx["model"])
-        usage = hub.usage_of(response.pop("usage", None))
+        usage = hub.usage_of(response.pop("usage", None), tier=response.get("service_tier"))
         counts = hub.usage_object(usage)
         if counts:
             response["usage"] = counts

@@ -211,10 +211,10 @@ def _in_events(format: Format, kind: ModelKind) -> Format:
 
 
 def _sum(usages: Sequence[Usage]) -> Usage:
-    """Of all parts; unknown as soon as one did not say."""
+    """Of all parts, in counts; unknown as soon as one did not say."""
     sums: dict[str, int | None] = {}
     for name in _COUNTS:
         counts: list[int | None] = [getattr(usage, name) for usage in usages]
         known = [count for count in counts if count is not None]
         sums[name] = sum(known) if len(known) == len(counts) else None
-    return Usage(**sums)
+    return replace(Usage(), **sums)

@@ -20,7 +20,7 @@ one model by its path, one by a body, a kept answer, that it be forgotten, the g
 
 
 class Usage(Struct, frozen=True, kw_only=True):
-    """Disjoint token classes of one answer; None where the provider did not say.
+    """Disjoint token classes of one answer, and its tier; None where the provider did not say.
 
     input = input_uncached + cache_read + cache_write; reasoning is a part of output.
     """
@@ -32,6 +32,8 @@ class Usage(Struct, frozen=True, kw_only=True):
     reasoning: int | None = None
     units: int | None = None
     """What is not counted in tokens: images."""
+    service_tier: str | None = None
+    """What the provider says it served, in its own word."""
 
 
 class Failure(Struct, frozen=True, kw_only=True):

@@ -40,7 +40,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "omniroute.yaml").write_text(CONFIG)
     put_database(folder / "data")
     with Spool(folder / "data") as spool:
-        spool.append(row("a", time=NOW, cost_nanousd=15_000_000))
+        spool.append(
+            row(
+                "a",
+                time=NOW,
+                cost_nanousd=15_000_000,
+                saved_nanousd=2_000_000,
+                git_commit="abc123",
+                agent="triage",
+                user_agent="claude-cli/2.1.0",
+            )
+        )
         spool.append(
             row("b", time=NOW, key="it's", tags={"team": "web", "env": "ci"}, cache="miss")
         )
@@ -80,7 +90,9 @@ def rows(folder: Path, *args: str) -> list[dict[str, Any]]:
         ("provider", "provider", {"openai": 2, None: 1}),
         ("key", "key", {"ci": 2, "it's": 1}),
         ("session", "session", {None: 3}),
-        ("commit", "commit", {"3f2a9c": 3}),
+        ("agent", "agent", {"triage": 1, None: 2}),
+        ("client", "client", {"claude-cli 2.1.0": 1, "": 2}),
+        ("commit", "commit", {"3f2a9c": 2, "abc123": 1}),
         ("tag", "tag", {"team=platform": 2, "team=web": 1, "env=ci": 1}),
         ("tag:team", "team", {"platform": 2, "web": 1}),
         ('tag:it\'s "so"', 'it\'s "so"', {None: 3}),
@@ -164,17 +176,14 @@ def test_cache_tells_both_caches(folder: Path) -> None:
     (found,) = rows(folder, "cache", "--since", "1d")
     assert (found["hits"], found["misses"]) == (0, 1)
     assert (found["input_tokens"], found["cache_read_tokens"]) == (2400, 400)
-    assert found["read_percent"] == 16.7
+    assert (found["read_percent"], found["saved_usd"]) == (16.7, 0.002)
 
 
 def test_commits_are_told_apart(folder: Path) -> None:
-    newest, before = rows(folder, "commits")
-    assert (newest["config_digest"], newest["requests"], newest["refused_percent"]) == (
-        "3f2a9c",
-        3,
-        33.33,
-    )
-    assert (before["config_digest"], before["requests"]) == ("before", 1)
+    found = {(each["git_commit"], each["config_digest"]): each for each in rows(folder, "commits")}
+    assert set(found) == {("abc123", "3f2a9c"), (None, "3f2a9c"), (None, "before")}
+    newer = found[None, "3f2a9c"]
+    assert (newer["requests"], newer["refused_percent"]) == (2, 50)
 
 
 def test_budgets_count_what_their_scope_covers(folder: Path) -> None:

@@ -100,6 +100,12 @@ def test_every_field_arrives(tmp_path: Path) -> None:
         dropped=("top_k", "thinking"),
         bytes_in=10,
         bytes_out=11,
+        user_agent="claude-cli/2.1.0 (external, cli)",
+        agent="a",
+        parent_agent="b",
+        service_tier="flex",
+        git_commit="0" * 40,
+        saved_nanousd=-12,
         attempts=(
             AttemptRecord(
                 n=1,
@@ -108,6 +114,7 @@ def test_every_field_arrives(tmp_path: Path) -> None:
                 model="m",
                 started=NOON,
                 total_ms=2.5,
+                upstream_request_id="req_up",
                 first_byte_ms=1.5,
                 status=429,
                 error_class="rate_limit",
@@ -120,8 +127,11 @@ def test_every_field_arrives(tmp_path: Path) -> None:
     Drainer(tmp_path).drain_once()
     stored = duckdb_row(tmp_path, "raw.requests")
     expected: dict[str, Any] = {name: getattr(full, name) for name in full.__struct_fields__}
-    del expected["attempts"]
+    del expected["attempts"], expected["user_agent"], expected["app"]
     expected |= {
+        "client": "claude-cli",
+        "client_version": "2.1.0",
+        "upstream_request_id": "req_up",
         "time": full.time.replace(tzinfo=None),
         "dropped": ["top_k", "thinking"],
         "attempt_count": 1,
@@ -152,9 +162,34 @@ def test_absent_fields_are_the_defaults(tmp_path: Path) -> None:
     Drainer(tmp_path).drain_once()
     stored = duckdb_row(tmp_path, "raw.requests")
     expected = {name: getattr(bare, name) for name in bare.__struct_fields__}
-    del expected["attempts"]
+    del expected["attempts"], expected["user_agent"], expected["app"]
+    expected |= dict.fromkeys(("client", "client_version", "upstream_request_id"))
     expected |= {"time": NOON.replace(tzinfo=None), "dropped": [], "attempt_count": 0}
     assert stored == expected
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "app", "client", "version"),
+    [
+        ("codex_cli_rs/0.155.0 (Mac OS 15.1; arm64) iTerm", None, "codex_cli_rs", "0.155.0"),
+        ("OpenAI/Python 2.1.0", None, "OpenAI/Python", "2.1.0"),
+        ("AsyncAnthropic/JS 0.60.0-beta.1", None, "AsyncAnthropic/JS", "0.60.0-beta.1"),
+        ("GeminiCLI/0.9.0/gemini-2.5-pro (linux; x64)", None, "GeminiCLI", "0.9.0"),
+        ("Charm-Crush/v0.1.2", None, "Charm-Crush", "0.1.2"),
+        ("OpenAI/JS 4.83.0", "Cline", "Cline", None),
+        ("curl", None, "curl", None),
+        ("Ünï (x) \n'; --", None, "Ünï", None),
+        ("", None, None, None),
+    ],
+)
+def test_a_client_is_known_by_what_it_says_of_itself(
+    tmp_path: Path, user_agent: str, app: str | None, client: str | None, version: str | None
+) -> None:
+    with Spool(put_database(tmp_path)) as spool:
+        spool.append(row("a", user_agent=user_agent, app=app))
+    Drainer(tmp_path).drain_once()
+    stored = duckdb_row(tmp_path, "raw.requests")
+    assert (stored["client"], stored["client_version"]) == (client, version)
 
 
 def test_another_zone_is_stored_as_utc(tmp_path: Path) -> None:

@@ -11,9 +11,12 @@ SELECT from_json(line, '{
   "cost_nanousd": "BIGINT", "price_source": "VARCHAR", "first_byte_ms": "DOUBLE",
   "upstream_ms": "DOUBLE", "overhead_ms": "DOUBLE", "cache": "VARCHAR", "decided_by": "VARCHAR",
   "fallback_reason": "VARCHAR", "dropped": ["VARCHAR"], "bytes_in": "BIGINT",
-  "bytes_out": "BIGINT",
+  "bytes_out": "BIGINT", "user_agent": "VARCHAR", "app": "VARCHAR",
+  "agent": "VARCHAR", "parent_agent": "VARCHAR", "service_tier": "VARCHAR",
+  "git_commit": "VARCHAR", "saved_nanousd": "BIGINT",
   "attempts": [{"n": "INTEGER", "provider": "VARCHAR", "connection": "VARCHAR",
     "model": "VARCHAR", "started": "TIMESTAMP", "total_ms": "DOUBLE", "first_byte_ms": "DOUBLE",
-    "status": "INTEGER", "error_class": "VARCHAR", "reason": "VARCHAR"}]
+    "status": "INTEGER", "error_class": "VARCHAR", "reason": "VARCHAR",
+    "upstream_request_id": "VARCHAR"}]
 }') AS r
 FROM (SELECT unnest(?::VARCHAR[]) AS line);

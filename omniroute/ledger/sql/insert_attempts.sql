@@ -11,5 +11,6 @@ SELECT
   a.first_byte_ms AS first_byte_ms,
   a.status AS status,
   a.error_class AS error_class,
-  a.reason AS reason
+  a.reason AS reason,
+  a.upstream_request_id AS upstream_request_id
 FROM (SELECT r.request_id AS request_id, r.time AS time, unnest(r.attempts) AS a FROM batch);

@@ -1,3 +1,5 @@
+-- A User-Agent begins with a program and its version: claude-cli/2.1.0, or OpenAI/Python 2.1.0 where
+-- the program is a library for a language. What a program says of itself elsewhere has no version.
 INSERT INTO raw.requests BY NAME
 SELECT
   r.request_id AS request_id,
@@ -36,5 +38,22 @@ SELECT
   coalesce(r.dropped, []) AS dropped,
   coalesce(r.bytes_in, 0) AS bytes_in,
   coalesce(r.bytes_out, 0) AS bytes_out,
-  coalesce(len(r.attempts), 0) AS attempt_count
-FROM batch;
+  coalesce(len(r.attempts), 0) AS attempt_count,
+  coalesce(
+    r.app, nullif(said.client, ''), nullif(split_part(r.user_agent, ' ', 1), '')
+  ) AS client,
+  CASE WHEN r.app IS NULL THEN nullif(said.version, '') END AS client_version,
+  r.agent AS agent,
+  r.parent_agent AS parent_agent,
+  r.service_tier AS service_tier,
+  r.attempts[-1].upstream_request_id AS upstream_request_id,
+  r.git_commit AS git_commit,
+  r.saved_nanousd AS saved_nanousd
+FROM (
+  SELECT r, regexp_extract(
+    r.user_agent,
+    '^([^/\s]+(?:/(?:Python|JS|Go|Java|Kotlin|Ruby|PHP|\.NET))?)[/ ]v?([0-9][^\s;,()/]*)',
+    ['client', 'version']
+  ) AS said
+  FROM batch
+);

@@ -1,5 +1,6 @@
 -- What each configuration did to errors, latency and cost, the newest first.
 SELECT
+  git_commit,
   config_digest,
   min(time) AS first_time,
   max(time) AS last_time,

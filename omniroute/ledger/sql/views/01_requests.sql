@@ -38,7 +38,18 @@ SELECT
   dropped,
   config_digest,
   bytes_in,
-  bytes_out
+  bytes_out,
+  client,
+  client_version,
+  agent,
+  parent_agent,
+  service_tier,
+  upstream_request_id,
+  git_commit,
+  saved_nanousd,
+  CAST(saved_nanousd AS DECIMAL(28, 0)) * 0.000000001 AS saved_usd,
+  nullif(split_part(decided_by, ' (', 1), '') AS rule,
+  nullif(regexp_extract(decided_by, ' \((.*)\)$', 1), '') AS rule_place
 FROM raw.requests;
 
 COMMENT ON VIEW requests IS 'One row per request, whatever became of it.';
@@ -81,3 +92,14 @@ COMMENT ON COLUMN requests.dropped IS 'Fields that the provider''s format cannot
 COMMENT ON COLUMN requests.config_digest IS 'Configuration that served the request.';
 COMMENT ON COLUMN requests.bytes_in IS 'Bytes of the request''s body.';
 COMMENT ON COLUMN requests.bytes_out IS 'Bytes of the answer''s body.';
+COMMENT ON COLUMN requests.client IS 'Program that asked, by the headers it sends: claude-cli, codex_cli_rs, OpenAI/Python.';
+COMMENT ON COLUMN requests.client_version IS 'Version of that program; NULL where it does not say.';
+COMMENT ON COLUMN requests.agent IS 'Agent within the session, as the client named it; NULL for the main one.';
+COMMENT ON COLUMN requests.parent_agent IS 'Agent that started this agent.';
+COMMENT ON COLUMN requests.service_tier IS 'Service tier that the provider says it served.';
+COMMENT ON COLUMN requests.upstream_request_id IS 'Id that the provider gave the last attempt, for its support.';
+COMMENT ON COLUMN requests.git_commit IS 'Commit that the configuration''s file was checked out from; NULL outside of git.';
+COMMENT ON COLUMN requests.saved_nanousd IS 'Nano-dollars, exact: see saved_usd.';
+COMMENT ON COLUMN requests.saved_usd IS 'US dollars that caches saved: a hit of the gateway''s, or the provider''s reads less what its writes cost more; NULL when unknown.';
+COMMENT ON COLUMN requests.rule IS 'decided_by without its place: policy:no-opus, budget:team, limit:per-key.';
+COMMENT ON COLUMN requests.rule_place IS 'file:line:column of that rule.';

@@ -11,7 +11,8 @@ SELECT
   total_ms,
   status,
   error_class,
-  reason
+  reason,
+  upstream_request_id
 FROM raw.attempts;
 
 COMMENT ON VIEW attempts IS 'One row per attempt at a provider.';
@@ -27,3 +28,4 @@ COMMENT ON COLUMN attempts.total_ms IS 'Milliseconds until its end.';
 COMMENT ON COLUMN attempts.status IS 'HTTP status of the provider; NULL without an answer.';
 COMMENT ON COLUMN attempts.error_class IS 'Class of the failure; NULL when it went well.';
 COMMENT ON COLUMN attempts.reason IS 'Why this candidate was tried, or why it failed.';
+COMMENT ON COLUMN attempts.upstream_request_id IS 'Id that the provider gave it, for its support.';
