@@ -154,20 +154,23 @@ def join_pieces(items: Any, key: Any, *names: Any) -> Any:
         return items
     joined: list[Any] = []
     places: dict[Any, dict[str, Any]] = {}
+    texts: dict[tuple[Any, str], list[str]] = {}
     for item in items:
         place = item.get(key) if is_object(item) else None
-        whole = places.get(place) if type(place) in (int, str) else None
-        if whole is None:
-            joined.append(dict(item) if is_object(item) else item)
-            if type(place) in (int, str):
-                places[place] = joined[-1]
+        if type(place) not in (int, str):
+            joined.append(item)
             continue
+        if place not in places:
+            places[place] = dict(item)
+            joined.append(places[place])
         for name, value in item.items():
-            before = whole.get(name)
-            if name in names and type(before) is type(value) is str:
-                whole[name] = before + value
-            elif value is not None:
-                whole[name] = value
+            if name in names and type(value) is str:
+                texts.setdefault((place, name), []).append(value)
+            if value is not None:
+                places[place][name] = value
+    for (place, name), pieces in texts.items():
+        if type(places[place][name]) is str:
+            places[place][name] = "".join(pieces)
     return joined
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+import orjson
 from msgspec import Struct
+
+from omniroute.translation.functions import seal
 
 _SAID: Final = "hello there"
 
@@ -94,6 +97,20 @@ def _references(count: int) -> dict[str, Any]:
     return _tool({"type": "object", "properties": {"x": {"$ref": "#/$defs/d0"}}, "$defs": each})
 
 
+def _details_of_a_thought(count: int) -> dict[str, Any]:
+    """A signature as this gateway makes them, of many pieces."""
+    detail = {"type": "reasoning.encrypted", "data": "x" * 2000}
+    line = orjson.dumps({"provider": "lab", "detail": detail}).decode() + "\n"
+    signature = seal({"provider": "lab", "signature": line * count})
+    thought = {"type": "thinking", "thinking": "hm", "signature": signature}
+    messages = [
+        {"role": "user", "content": _SAID},
+        {"role": "assistant", "content": [thought, {"type": "text", "text": _SAID}]},
+        {"role": "user", "content": _SAID},
+    ]
+    return {"model": "m", "max_tokens": 9, "messages": messages}
+
+
 CHAT: Final = "/v1/chat/completions"
 SHAPES: Final[Mapping[str, Shape]] = {
     "unknown fields": Shape(
@@ -111,6 +128,9 @@ SHAPES: Final[Mapping[str, Shape]] = {
     "references that double": Shape(client="openai-chat", path=CHAT, body=_references),
     "results without calls": Shape(
         client="anthropic", path="/v1/messages", body=_results_without_calls
+    ),
+    "details of a thought": Shape(
+        client="anthropic", path="/v1/messages", body=_details_of_a_thought
     ),
     "calls without ids": Shape(client="ollama", path="/api/chat", body=_calls_without_ids),
     "calls found by name": Shape(
