@@ -38,7 +38,7 @@ def through(transport: Transport, port: int) -> Fetch:
             method="POST",
             url=f"http://127.0.0.1:{port}/v1/chat/completions",
             headers=_HEADERS,
-            body=request_body(MODEL, stream=stream),
+            body=request_body(MODEL, asks="chat", stream=stream),
         )
         exchange = await transport.open(request, bounds)
         while await exchange.read():
@@ -55,7 +55,7 @@ def direct(port: int) -> Fetch:
     async def fetch(stream: bool) -> None:
         pair = idle.pop() if idle else await asyncio.open_connection("127.0.0.1", port)
         reader, writer = pair
-        body = request_body(MODEL, stream=stream)
+        body = request_body(MODEL, asks="chat", stream=stream)
         writer.write(b"POST / HTTP/1.1\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body))
         head = await reader.readuntil(b"\r\n\r\n")
         if stream:

@@ -14,7 +14,7 @@ from typing import cast
 
 import uvloop
 
-from benchmarks.payload import STREAM_EVENTS, request_body
+from benchmarks.payload import PATHS, STREAM_EVENTS, Asks, request_body
 
 _MARK = b"data:"  # one per event
 
@@ -22,9 +22,12 @@ _MARK = b"data:"  # one per event
 class Run:
     """What all connections of one measurement share."""
 
-    def __init__(self, request: bytes, *, stream: bool, seconds: float, max_requests: int) -> None:
+    def __init__(
+        self, request: bytes, *, expected: int | None, seconds: float, max_requests: int
+    ) -> None:
         self.request = request
-        self.stream = stream
+        self.expected = expected
+        """Events of one answer; None until the first answer has told, where nobody knows before."""
         self.stop_at = time.perf_counter() + seconds
         self.left = max_requests
         self.errors: list[str] = []
@@ -122,8 +125,11 @@ class Client(asyncio.Protocol):
         self._buffer = buffer[at:]
 
     def _end_stream(self) -> None:
-        if self._run.stream and self._events != STREAM_EVENTS:
-            self._run.errors.append(f"{self._events} events instead of {STREAM_EVENTS}")
+        run = self._run
+        if run.expected is None and self._events:
+            run.expected = self._events
+        if self._events != run.expected:
+            run.errors.append(f"{self._events} events instead of {run.expected}")
         self._finish()
 
     def _finish(self) -> None:
@@ -138,16 +144,26 @@ def percentile(values: list[float], share: float) -> float:
 
 
 async def measure(
-    *, port: int, model: str, key: str, stream: bool, connections: int, seconds: float, limit: int
+    *,
+    port: int,
+    model: str,
+    key: str,
+    stream: bool,
+    connections: int,
+    seconds: float,
+    limit: int,
+    asks: Asks = "chat",
+    prompt_bytes: int = 0,
 ) -> dict[str, object]:
     """Run the loop and return its figures; times in milliseconds."""
-    body = request_body(model, stream=stream)
+    body = request_body(model, asks=asks, stream=stream, prompt_bytes=prompt_bytes)
     request = (
-        b"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\n"
+        b"POST %s HTTP/1.1\r\nhost: 127.0.0.1\r\n"
         b"authorization: Bearer %s\r\ncontent-type: application/json\r\n"
         b"content-length: %d\r\n\r\n%s"
-    ) % (key.encode(), len(body), body)
-    run = Run(request, stream=stream, seconds=seconds, max_requests=limit)
+    ) % (PATHS[asks].encode(), key.encode(), len(body), body)
+    expected = 0 if not stream else STREAM_EVENTS if asks == "chat" else None
+    run = Run(request, expected=expected, seconds=seconds, max_requests=limit)
     loop = asyncio.get_running_loop()
     started, cpu_started = time.perf_counter(), time.process_time()
     for _ in range(connections):
@@ -176,7 +192,9 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--model", required=True)
     parser.add_argument("--key", default="none")
+    parser.add_argument("--asks", choices=sorted(PATHS), default="chat")
     parser.add_argument("--stream", action="store_true")
+    parser.add_argument("--prompt-bytes", type=int, default=0)
     parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--limit", type=int, default=300_000)

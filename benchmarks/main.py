@@ -10,15 +10,19 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections import Counter
+from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks import servers
-from benchmarks.report import Sample, describe_machine, render_report
+from benchmarks.report import Rounds, Sample, describe_machine, render_report
 from benchmarks.servers import Server
+from benchmarks.starts import measure_starts
+from benchmarks.works import SUBJECTS, WORKS, Work
 
-SUBJECTS = ("direct", "sanic", "nginx", "omniroute")
+_WARM_UP_S = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,8 +31,8 @@ class Plan:
 
     rounds: int
     seconds: float
-    connections: int
     subjects: tuple[str, ...]
+    works: tuple[Work, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,18 +44,23 @@ class Cores:
 
 
 def parse_plan() -> Plan:
+    known = {work.id: work for work in WORKS}
     parser = argparse.ArgumentParser(prog="benchmarks/run", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="two short rounds: does it work?")
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=3.0, help="per subject and round")
-    parser.add_argument("--connections", type=int, default=16)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=2.0, help="per subject and round")
     parser.add_argument("--only", default=",".join(SUBJECTS), help="subjects, split by commas")
+    parser.add_argument("--works", default=",".join(known), help="what to ask, split by commas")
     options = parser.parse_args()
+    subjects, works = options.only.split(","), options.works.split(",")
+    for name, names in ((subjects, SUBJECTS), (works, known)):
+        if unknown := set(name) - set(names):
+            parser.error(f"unknown {', '.join(sorted(unknown))}; there are {', '.join(names)}")
     return Plan(
         rounds=2 if options.quick else options.rounds,
         seconds=0.6 if options.quick else options.seconds,
-        connections=options.connections,
-        subjects=tuple(options.only.split(",")),
+        subjects=tuple(subjects),
+        works=tuple(known[name] for name in works),
     )
 
 
@@ -62,59 +71,77 @@ def choose_cores() -> Cores:
     return Cores(servers=cores[0], clients=cores[1])
 
 
-def start_subjects(
-    stack: ExitStack, plan: Plan, *, cores: Cores, folder: Path
-) -> tuple[list[Server], list[str]]:
-    """Start the provider and what stands in front of it; also says who is absent."""
-    provider = stack.enter_context(
-        servers.started(
-            "direct",
-            servers.upstream_command,
-            core=cores.clients,
-            log=folder / "provider.log",
+class Field:
+    """The subjects that run, and who is absent; all end with `stack`."""
+
+    def __init__(self, stack: ExitStack, plan: Plan, *, cores: Cores, folder: Path) -> None:
+        self._stack = stack
+        self._cores = cores
+        self._folder = folder
+        self.absent: list[str] = []
+        provider = stack.enter_context(
+            servers.started(
+                "direct",
+                servers.upstream_command,
+                core=cores.clients,
+                log=folder / "provider.log",
+            )
         )
-    )
-    running, absent = [provider], list[str]()
-    for name in plan.subjects:
-        match name:
-            case "direct":
-                continue
-            case "sanic":
-                subject = servers.started(
-                    name, servers.sanic_command, core=cores.servers, log=folder / "sanic.log"
-                )
-            case "nginx" if servers.find_nginx() is None:
-                absent.append("nginx: absent on this machine")
-                continue
-            case "nginx":
-                subject = servers.started(
-                    name,
-                    lambda port: servers.nginx_command(port, provider.port, folder / "nginx"),
-                    core=cores.servers,
-                    log=folder / "nginx.log",
-                )
-            case "omniroute":
-                subject = servers.started(
-                    name,
-                    lambda port: servers.omniroute_command(port, provider.port, folder / "omni"),
-                    model=servers.OMNIROUTE_MODEL,
-                    core=cores.servers,
-                    log=folder / "omniroute.log",
-                )
-            case _:
-                raise SystemExit(f"unknown subject {name}; there are {', '.join(SUBJECTS)}")
-        running.append(stack.enter_context(subject))
-    return [server for server in running if server.name in plan.subjects], absent
+        self._provider = provider
+        started = {"direct": provider, **dict(self._start(set(plan.subjects)))}
+        self.running = {name: started[name] for name in plan.subjects if name in started}
+
+    def _start(self, wanted: set[str]) -> Iterator[tuple[str, Server]]:
+        folder, port_of_provider = self._folder, self._provider.port
+        if "sanic" in wanted:
+            yield "sanic", self._on("sanic", servers.sanic_command)
+        if "nginx" in wanted and servers.find_nginx() is None:
+            self.absent.append("nginx: absent on this machine")
+        elif "nginx" in wanted:
+            yield (
+                "nginx",
+                self._on(
+                    "nginx",
+                    lambda port: servers.nginx_command(port, port_of_provider, folder / "nginx"),
+                ),
+            )
+        if wanted & {"omniroute", "messages"}:
+            ours = self._ours("omniroute")
+            yield "omniroute", ours
+            yield "messages", replace(ours, name="messages", asks="messages")
+        if "governed" in wanted:
+            yield "governed", self._ours("governed")
+
+    def _ours(self, name: str) -> Server:
+        return self._on(
+            name,
+            lambda port: servers.omniroute_command(
+                port, self._provider.port, self._folder / name, file=f"{name}.yaml"
+            ),
+            model=servers.OMNIROUTE_MODEL,
+        )
+
+    def _on(self, name: str, command: servers.CommandFor, *, model: str = servers.MODEL) -> Server:
+        return self._stack.enter_context(
+            servers.started(
+                name,
+                command,
+                model=model,
+                core=self._cores.servers,
+                log=self._folder / f"{name}.log",
+            )
+        )
 
 
-def measure(server: Server, plan: Plan, *, stream: bool, core: int | None) -> Sample:
+def measure(server: Server, work: Work, *, seconds: float, core: int | None) -> Sample:
     """One bounded run of the load generator against one server."""
     command = [*servers.pinned(core), sys.executable, "-m", "benchmarks.load"]
     command += ["--port", str(server.port), "--model", server.model, "--key", servers.KEY]
-    command += ["--seconds", str(plan.seconds), "--connections", str(plan.connections)]
+    command += ["--asks", server.asks, "--prompt-bytes", str(work.prompt_bytes)]
+    command += ["--seconds", str(seconds), "--connections", str(work.connections)]
     cpu_before_s = server.cpu_s()
     reply = subprocess.run(
-        [*command, *(["--stream"] if stream else [])], check=True, stdout=subprocess.PIPE
+        [*command, *(["--stream"] if work.stream else [])], check=True, stdout=subprocess.PIPE
     )
     cpu_s = server.cpu_s() - cpu_before_s
     figures = json.loads(reply.stdout)
@@ -136,38 +163,52 @@ def measure(server: Server, plan: Plan, *, stream: bool, core: int | None) -> Sa
     )
 
 
+def measure_work(
+    work: Work, running: list[Server], plan: Plan, core: int | None, sent: Counter[int]
+) -> Rounds:
+    """All rounds of one work, whose order turns: nobody always follows the same neighbour.
+
+    `sent` counts what was answered, by port.
+    """
+    for server in running:
+        sent[server.port] += measure(server, work, seconds=_WARM_UP_S, core=core).requests
+    rounds: dict[str, list[Sample]] = {server.name: [] for server in running}
+    for number in range(plan.rounds):
+        print(f"round {number + 1} of {work.id}", file=sys.stderr)
+        turn = number % len(running)
+        for server in running[turn:] + running[:turn]:
+            sample = measure(server, work, seconds=plan.seconds, core=core)
+            rounds[server.name].append(sample)
+            sent[server.port] += sample.requests
+    return rounds
+
+
 def main() -> None:
     plan, cores = parse_plan(), choose_cores()
-    warm_up = Plan(rounds=1, seconds=0.5, connections=plan.connections, subjects=plan.subjects)
-    with tempfile.TemporaryDirectory(prefix="omniroute-bench-") as folder, ExitStack() as stack:
-        running, facts = start_subjects(stack, plan, cores=cores, folder=Path(folder))
-        rounds: dict[bool, dict[str, list[Sample]]] = {
-            stream: {server.name: [] for server in running} for stream in (False, True)
-        }
-        sent = 0
-        for stream in (False, True):
-            for server in running:
-                sample = measure(server, warm_up, stream=stream, core=cores.clients)
-                sent += sample.requests if server.name == "omniroute" else 0
-            for number in range(plan.rounds):
-                print(f"round {number + 1}, stream={stream}", file=sys.stderr)
-                # The order turns, so that nobody always follows the same neighbour.
-                turn = number % len(running)
-                for server in running[turn:] + running[:turn]:
-                    sample = measure(server, plan, stream=stream, core=cores.clients)
-                    rounds[stream][server.name].append(sample)
-                    sent += sample.requests if server.name == "omniroute" else 0
-        if "omniroute" in plan.subjects:
-            rows = servers.count_ledger_rows(Path(folder) / "omni")
-            facts.append(f"ledger: {rows:,} rows for {sent:,} answered requests")
+    with tempfile.TemporaryDirectory(prefix="omniroute-bench-") as name, ExitStack() as stack:
+        folder = Path(name)
+        field = Field(stack, plan, cores=cores, folder=folder)
+        sent: Counter[int] = Counter()
+        found = [
+            (work, measure_work(work, running, plan, cores.clients, sent))
+            for work in plan.works
+            if (running := [one for who, one in field.running.items() if who in work.subjects])
+        ]
+        facts = field.absent
+        if "omniroute" in field.running:
+            rows = servers.count_ledger_rows(folder / "omniroute")
+            answered = sent[field.running["omniroute"].port]
+            facts.append(f"ledger: {rows:,} rows for {answered:,} answered requests")
+    starts = measure_starts(core=cores.servers)
     facts = [
         *describe_machine(pinned=cores.servers is not None),
-        f"{plan.rounds} interleaved rounds of {plan.seconds:g} s per subject, "
-        f"{plan.connections} connections; the median, in brackets lowest to highest",
+        f"{plan.rounds} interleaved rounds of {plan.seconds:g} s per subject; "
+        "the median, in brackets lowest to highest",
         *facts,
     ]
-    print(render_report(rounds[False], rounds[True], facts=facts), end="")
-    if any(sample.errors for each in rounds.values() for row in each.values() for sample in row):
+    print(render_report(found, starts, facts=facts), end="")
+    samples = [sample for _, rounds in found for each in rounds.values() for sample in each]
+    if any(sample.errors for sample in samples):
         sys.exit("some answers were wrong: see the column errors")
 
 

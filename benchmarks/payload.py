@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from typing import Final, Literal
 
 WORDS = ("The ", "quick ", "brown ", "fox ", "jumps ", "over ", "the ", "lazy ", "dog. ")
 STREAM_EVENTS = 64  # about one short paragraph; long enough that the head does not dominate
 MODEL = "bench-model"
+Asks = Literal["chat", "messages"]
+"""The format of the client."""
+PATHS: Final[Mapping[Asks, str]] = {"chat": "/v1/chat/completions", "messages": "/v1/messages"}
 
 _USAGE = {"prompt_tokens": 21, "completion_tokens": STREAM_EVENTS, "total_tokens": 85}
 _HEAD = {"id": "chatcmpl-bench", "created": 1764000000, "model": MODEL}
@@ -39,13 +43,20 @@ def _event(choices: Sequence[Mapping[str, object]], usage: Mapping[str, int] | N
     return b"data: " + json.dumps(body).encode() + b"\n\n"
 
 
-def request_body(model: str, *, stream: bool) -> bytes:
-    """What the client sends: a system prompt and one question."""
-    messages = [
-        {"role": "system", "content": "You are a helpful assistant. Answer briefly."},
-        {"role": "user", "content": "Write one sentence about a fox and a dog, please."},
-    ]
-    body: dict[str, object] = {"model": model, "messages": messages, "temperature": 0.7}
+def request_body(model: str, *, asks: Asks, stream: bool, prompt_bytes: int = 0) -> bytes:
+    """What the client sends: a system prompt and one question, behind `prompt_bytes` of text."""
+    system = "You are a helpful assistant. Answer briefly."
+    question = "Write one sentence about a fox and a dog, please."
+    text = "".join(WORDS)
+    padded = (text * (prompt_bytes // len(text) + 1))[:prompt_bytes] + question
+    user = {"role": "user", "content": padded}
+    body: dict[str, object] = {"model": model, "temperature": 0.7}
+    if asks == "messages":
+        body |= {"max_tokens": 256, "system": system, "messages": [user]}
+    else:
+        body["messages"] = [{"role": "system", "content": system}, user]
     if stream:
-        body |= {"stream": True, "stream_options": {"include_usage": True}}
+        body["stream"] = True
+    if stream and asks == "chat":
+        body["stream_options"] = {"include_usage": True}
     return json.dumps(body).encode()

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from benchmarks.starts import Starts
+from benchmarks.works import OURS, Work
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
@@ -31,13 +34,24 @@ Rounds = Mapping[str, Sequence[Sample]]
 """Subject to its samples, in the order of the rounds."""
 
 
-def render_report(plain: Rounds, stream: Rounds, *, facts: Sequence[str]) -> str:
+def render_report(
+    found: Sequence[tuple[Work, Rounds]], starts: Starts, *, facts: Sequence[str]
+) -> str:
     lines = ["# Benchmark results", "", *(f"- {fact}" for fact in facts)]
-    lines += ["", "## One answer per request", "", *_table(plain, stream=False)]
-    lines += ["", "## Streams", "", *_table(stream, stream=True)]
-    if "omniroute" in plain:
-        lines += ["", "## Ratios", "", *_ratios(plain, stream)]
+    lines += ["", "## Ratios", "", *_ratios(found)]
+    lines += ["", "## Starts", "", *_starts(starts)]
+    for work, rounds in found:
+        lines += ["", f"## {work.title}", "", *_table(rounds, stream=work.stream)]
     return "\n".join(lines) + "\n"
+
+
+def _starts(starts: Starts) -> list[str]:
+    return [
+        "| first answer s | RSS MiB then | `omniroute check` s | `omniroute --help` s |",
+        "|---:|---:|---:|---:|",
+        f"| {starts.first_answer_s:.2f} | {starts.rss_mib:.0f} | {starts.check_s:.2f} "
+        f"| {starts.help_s:.2f} |",
+    ]
 
 
 def _table(rounds: Rounds, *, stream: bool) -> list[str]:
@@ -65,29 +79,38 @@ def _table(rounds: Rounds, *, stream: bool) -> list[str]:
     return ["| " + " | ".join(row) + " |" for row in rows]
 
 
-def _ratios(plain: Rounds, stream: Rounds) -> list[str]:
+def _ratios(found: Sequence[tuple[Work, Rounds]]) -> list[str]:
+    """Of each of ours in each work; in streams the chunks are what is counted."""
     lines = [
-        "| OmniRoute against | req/s | streams/s | CPU per request | CPU per stream |",
+        "| | of sanic's req/s | of sanic's CPU | of nginx's req/s | p50 over direct, ms |",
         "|---|---:|---:|---:|---:|",
     ]
-    for other in plain:
-        if other == "omniroute":
-            continue
-        cells = [
-            _ratio(plain, other, "per_s"),
-            _ratio(stream, other, "per_s"),
-            _ratio(plain, other, "cpu_us"),
-            _ratio(stream, other, "cpu_us"),
-        ]
-        lines.append(f"| {other} | " + " | ".join(cells) + " |")
+    for work, rounds in found:
+        for ours in (name for name in OURS if name in rounds):
+            cells = [
+                _ratio(rounds, ours, "sanic", "per_s"),
+                _ratio(rounds, ours, "sanic", "cpu_us"),
+                _ratio(rounds, ours, "nginx", "per_s"),
+                _over(rounds, ours, "direct"),
+            ]
+            lines.append(f"| {work.id}: {ours} | " + " | ".join(cells) + " |")
     return lines
 
 
-def _ratio(rounds: Rounds, other: str, field: str) -> str:
+def _ratio(rounds: Rounds, ours: str, other: str, field: str) -> str:
+    if other not in rounds:
+        return ""
     # Within one round both subjects met the same machine, so the ratio is taken there first.
-    pairs = zip(rounds["omniroute"], rounds[other], strict=True)
-    ratios = [getattr(ours, field) / (getattr(theirs, field) or 1e-9) for ours, theirs in pairs]
+    pairs = zip(rounds[ours], rounds[other], strict=True)
+    ratios = [getattr(mine, field) / (getattr(theirs, field) or 1e-9) for mine, theirs in pairs]
     return _spread(ratios, 2)
+
+
+def _over(rounds: Rounds, ours: str, other: str) -> str:
+    if other not in rounds:
+        return ""
+    pairs = zip(rounds[ours], rounds[other], strict=True)
+    return _mid([mine.p50_ms - theirs.p50_ms for mine, theirs in pairs], 2)
 
 
 def _spread(values: Sequence[float], digits: int) -> str:

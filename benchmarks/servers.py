@@ -16,8 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
-from benchmarks.payload import MODEL
+from benchmarks.payload import MODEL, Asks
 
+CommandFor = Callable[[int], list[str]]
+"""The command of a server on a port."""
 _HERE = Path(__file__).parent
 _TICKS = os.sysconf("SC_CLK_TCK")
 KEY = "bench-key-0123456789abcdef0123456789abcdef"
@@ -31,6 +33,7 @@ class Server:
     port: int
     model: str
     process: subprocess.Popen[bytes]
+    asks: Asks = "chat"
 
     def cpu_s(self) -> float:
         """Processor time used so far by the process and all that it started."""
@@ -76,7 +79,7 @@ def free_port() -> int:
 @contextmanager
 def started(
     name: str,
-    command_for: Callable[[int], list[str]],
+    command_for: CommandFor,
     *,
     model: str = MODEL,
     core: int | None,
@@ -119,7 +122,7 @@ def _wait_until_listening(process: subprocess.Popen[bytes], port: int, log: Path
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
         except OSError:
-            time.sleep(0.05)
+            time.sleep(0.005)
         else:
             return
     raise RuntimeError(f"no answer on port {port}:\n{log.read_text()[-2000:]}")
@@ -148,18 +151,35 @@ def nginx_command(port: int, upstream_port: int, folder: Path) -> list[str]:
     return [nginx, "-c", str(conf), "-e", str(folder / "error.log")]
 
 
-def omniroute_command(port: int, upstream_port: int, folder: Path) -> list[str]:
+_CONDITIONS = (
+    "tags.env == 'prod' && starts_with(request.model, 'cc/')",
+    "request.model == 'smart' && (now.hour < `8` || now.hour >= `20`)",
+    "tags.team == 'interns'",
+    "usage.input_tokens_estimate > `100000`",
+    "request.stream && request.format == 'gemini'",
+)
+"""Of policies, so that none of them takes part."""
+
+
+def omniroute_command(
+    port: int, upstream_port: int, folder: Path, *, file: str = "omniroute.yaml"
+) -> list[str]:
     """`omniroute serve` with all that a deployment has on: a key, the ledger, reload."""
     folder.mkdir()
     digest = hashlib.sha256(KEY.encode()).hexdigest()
+    policies = (
+        f'  - {{id: p{number}, when: "{_CONDITIONS[number % len(_CONDITIONS)]}", action: deny}}'
+        for number in range(20)
+    )
     values = {
         "port": port,
         "upstream_port": upstream_port,
         "folder": folder / "data",
         "digest": digest,
+        "policies": "\n".join(policies),
     }
     conf = folder / "omniroute.yaml"
-    conf.write_text(Template((_HERE / "omniroute.yaml").read_text()).substitute(values))
+    conf.write_text(Template((_HERE / file).read_text()).substitute(values))
     return [sys.executable, "-m", "omniroute", "serve", "-c", str(conf)]
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.load import Client, Run, measure
-from benchmarks.payload import STREAM_EVENTS, stream_events
+from benchmarks.payload import STREAM_EVENTS, Asks, stream_events
 from benchmarks.upstream import Upstream
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -31,7 +31,7 @@ class Wire(asyncio.Transport):
 
 
 async def run_against(
-    protocol: Callable[[], asyncio.Protocol], *, stream: bool, limit: int
+    protocol: Callable[[], asyncio.Protocol], *, stream: bool, limit: int, asks: Asks = "chat"
 ) -> dict[str, object]:
     server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0)
     async with server:
@@ -43,6 +43,7 @@ async def run_against(
             connections=4,
             seconds=10,
             limit=limit,
+            asks=asks,
         )
 
 
@@ -51,6 +52,11 @@ async def test_every_answer_is_counted_once(*, stream: bool) -> None:
     figures = await run_against(Upstream, stream=stream, limit=20)
     assert (figures["requests"], figures["errors"]) == (20, 0)
     assert figures["events"] == (20 * STREAM_EVENTS if stream else 0)
+
+
+async def test_events_of_another_format_are_as_many_as_the_first_answer_had() -> None:
+    figures = await run_against(Upstream, stream=True, limit=8, asks="messages")
+    assert (figures["errors"], figures["events"]) == (0, 8 * STREAM_EVENTS)
 
 
 class Refusing(asyncio.Protocol):
@@ -76,7 +82,7 @@ def test_events_are_counted_however_they_are_cut(chunk_sizes: list[int], read_si
         chunks.append(b"%x\r\n%s\r\n" % (len(body[:size]), body[:size]))
         body = body[size:]
     sent = HEAD + b"".join(chunks) + b"0\r\n\r\n"
-    run = Run(b"ask", stream=True, seconds=10, max_requests=1)
+    run = Run(b"ask", expected=STREAM_EVENTS, seconds=10, max_requests=1)
     client, wire = Client(run), Wire()
     client.connection_made(wire)
     for start in range(0, len(sent), read_size):
