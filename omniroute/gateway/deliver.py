@@ -25,7 +25,7 @@ from omniroute.request.request import Request
 from omniroute.routing.attempts import Attempts
 from omniroute.routing.values import Candidate
 from omniroute.state.kept import remember
-from omniroute.translation.values import Failure, Usage
+from omniroute.translation.values import Destination, Failure, Usage
 
 _LISTED_CHARS: Final = 1024
 """Of a header that lists names: clients choose those of fields."""
@@ -46,6 +46,26 @@ async def reply(request: Request, answer: Answered, won: Won) -> Whole:
     request.write()
     await _leave(request, won, said.remember, said.body)
     return Whole(status=200, body=said.body, headers=headers)
+
+
+def prepared(request: Request) -> Whole:
+    """The events of an answer in which nothing is said, recorded; no provider is asked for it."""
+    inbound, client = request.inbound, request.client
+    if client.socket is None:
+        raise TypeError(f"{client.name} prepares no answers")
+    target = Destination(
+        provider="",
+        model=request.record.requested_model or "",
+        stream=True,
+        framing=inbound.stream_framing,
+        now_s=int(request.started.timestamp()),
+        seed=f"{request.services.rng.getrandbits(96):x}",
+    )
+    body = client.socket.prepared(request.full, target)
+    request.first_byte()
+    request.record.bytes_out = len(body)
+    request.write()
+    return Whole(status=200, body=body, headers={})
 
 
 async def stream_on(

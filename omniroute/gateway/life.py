@@ -28,7 +28,7 @@ from omniroute.decision.values import CREDENTIALS, Admitted, World
 from omniroute.errors import RequestError
 from omniroute.gateway.attempt import Answered
 from omniroute.gateway.counting import Counted, count
-from omniroute.gateway.deliver import reply, stream_on, tried_headers
+from omniroute.gateway.deliver import prepared, reply, stream_on, tried_headers
 from omniroute.gateway.fallback import first_answer
 from omniroute.gateway.reservations import Reservations
 from omniroute.gateway.reserve import ReroutedError, reserve, settle
@@ -107,6 +107,8 @@ class Pipeline:
     async def _answer(self, request: Request, opener: Opener) -> Whole | None:
         world = self._world_of(request)
         admitted = admit(request, world, await understand(request))
+        if request.inbound.prepares:
+            return prepared(request)
         caller = admitted.inquiry.caller
         repeats = (
             await request.services.heavy.run(lambda: Repeats.of(request, caller))

@@ -32,6 +32,8 @@ class Inbound(Struct, frozen=True, kw_only=True):
     """Where the path is bound to one provider."""
     stream_framing: str | None = None
     """Where the client chose a framing that is not its format's usual one."""
+    prepares: bool = False
+    """Nothing is to be answered yet: a later request goes on from this one."""
     recorded: Callable[[RequestRecord], None] | None = None
     """Hears of the request's record when that is written, before the answer has ended."""
 

@@ -21,6 +21,7 @@ METHODS: Final[Mapping[Act, str]] = {
     "kept": "GET",
     "forget": "DELETE",
     "about": "GET",
+    "socket": "GET",
 }
 _PLACES: Final[Mapping[str, frozenset[Act]]] = {
     "{provider}": frozenset({"infer", "count"}),
@@ -77,6 +78,8 @@ def _endpoint(table: Table, key: str, row: Any) -> Endpoint | str:
     missing = next((name for name in _ANSWERS.get(act, ()) if name not in answers), None)
     if missing is not None:
         return f"{act} needs client.answers.{missing}"
+    if act == "socket" and not table.mapping("client", "socket"):
+        return "socket needs client.socket"
     kind = members.get("kind")
     wrong = _kind_problem(table, act, kind)
     if wrong is not None:
@@ -137,6 +140,10 @@ def client_problems(table: Table) -> list[Problem]:
         holds=isinstance(table.section("client", "unknown_model"), str),
         message="a text, with {model} for the model",
     )
+    socket = table.mapping("client", "socket")
+    check("socket", holds=isinstance(socket.get("error"), dict), message="socket needs error")
+    lane = socket.get("lane")
+    check("socket", "lane", holds=isinstance(lane, str), message="a name")
     named = table.section("client", "progress", "named")
     check("progress", "named", holds=isinstance(named, bool), message="true or false")
     check(

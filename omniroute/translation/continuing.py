@@ -9,7 +9,7 @@ from omniroute.base.bigjson import write_json
 from omniroute.errors import ExpressionError, TranslationError
 from omniroute.translation.format import Format
 from omniroute.translation.runtime import Context
-from omniroute.translation.shape import is_array
+from omniroute.translation.shape import is_array, is_object
 
 
 class TableContinuing:
@@ -37,6 +37,13 @@ class TableContinuing:
 
     def items(self, body: Mapping[str, Any], answer: Mapping[str, Any]) -> list[Any]:
         return self._list("items", body) + self._list("output", answer)
+
+    def whole(self, event: Any) -> dict[str, Any] | None:
+        try:
+            found = self._functions["continuing.whole"](event, {"dropped": {}})
+        except (TranslationError, ExpressionError):
+            return None
+        return found if is_object(found) else None
 
     def _list(self, name: str, node: Mapping[str, Any]) -> list[Any]:
         found = self._functions[f"continuing.{name}"](node, {"dropped": {}})

@@ -330,6 +330,9 @@ class _Writer:
         for name, expressions in self.table.mapping("client", "bounds").items():
             for number, expression in enumerate(expressions):
                 self.add(("client", "bounds", name, number), expression)
+        for name in ("asks", "prepares", "error"):
+            if (template := self.table.section("client", "socket", name)) is not None:
+                self.add(("client", "socket", name), template)
         for section in ("count", "details"):
             if (template := self.table.section("client", section, "of")) is not None:
                 self.add(("client", section, "of"), template)

@@ -119,6 +119,7 @@ class FormatPair:
         self.errors_pass = (
             self.passthrough and client.table.section("passthrough", "errors") is True
         )
+        self._note: str | None = client.table.section("continuing", "note")
         self._setters = upstream.setters
         self._ways = {stream: _way(upstream, stream=stream) for stream in (False, True)}
         self._asks = tuple(upstream.table.mapping("passthrough", "ask"))
@@ -303,6 +304,8 @@ class FormatPair:
             asked_stream = facts.get("stream") is True
         more = {} if asked_stream is target.stream else {"stream": target.stream}
         changed = self._with_changes(body, target, ctx, more)
+        if self._note is not None:
+            changed.pop(self._note, None)  # the gateway's own, and no provider's
         if target.stream and "passthrough.ask" in upstream.functions:
             changed.update(run_object(upstream.functions["passthrough.ask"], changed, ctx))
         if "passthrough.unsealed" in upstream.functions:

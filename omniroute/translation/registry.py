@@ -26,6 +26,7 @@ from omniroute.translation.problem import Problem
 from omniroute.translation.program import ProgramShelf, pack, unpack
 from omniroute.translation.question import question
 from omniroute.translation.serving import Envelopes, collisions
+from omniroute.translation.sockets import socket_of
 from omniroute.translation.stream import error_node
 from omniroute.translation.table import describe, read_table
 from omniroute.translation.tasks import TaskPair
@@ -40,6 +41,7 @@ from omniroute.translation.values import (
     Failure,
     Formats,
     KeyPlaces,
+    OnSocket,
     Pair,
     Question,
 )
@@ -214,6 +216,7 @@ class ClientSide:
     def __init__(self, format: Format) -> None:
         self.name = format.name
         self.continuing: Continuing | None = continuing_of(format)
+        self.socket: OnSocket | None = socket_of(format)
         self._format = format
         self._fields = format.fields
         self._named = format.name
@@ -314,7 +317,7 @@ class TaskClient(ClientSide):
         self._fields = fields = format.tasks[kind].fields
         self._named = f"{format.name}.{kind}"
         self.check = _takes_all if fields is None else fields.check
-        self.continuing = None
+        self.continuing = self.socket = None
         self.loads_without = None
 
     def facts(self, body: dict[str, Any]) -> Facts:

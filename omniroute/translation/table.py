@@ -61,7 +61,7 @@ INNER: Final[Mapping[str, frozenset[str]]] = {
     "client": frozenset(
         {
             *("serves", "errors_at", "told_by", "key", "vary", "loads_without", "unknown_model"),
-            *("count", "details", "answers", "progress", "bounds"),
+            *("count", "details", "answers", "progress", "bounds", "socket"),
         }
     ),
     "client.key": frozenset({"header", "query"}),
@@ -71,6 +71,7 @@ INNER: Final[Mapping[str, frozenset[str]]] = {
     "client.answers": frozenset(
         {"model", "models", "details", "count", "loaded", "forgotten", "about"}
     ),
+    "client.socket": frozenset({"asks", "prepares", "lane", "error"}),
     "client.progress": frozenset({"named", "members"}),
     "passthrough.extra": frozenset({"unless", "frame", "fields"}),
     "continuing": frozenset({"field", "note", "input", "items", "output", "keep", "whole"}),
@@ -82,6 +83,7 @@ _NEEDED_INNER: Final[Mapping[str, tuple[str, ...]]] = {
     "passthrough.extra": ("unless",),
     "continuing": ("field", "note", "input", "items", "output", "keep", "whole"),
     "count": ("path",),
+    "client.socket": ("asks", "prepares"),
 }
 _LISTS: Final = (
     *(("known",), ("forwards",), ("forgets",), ("passthrough", "extra", "fields")),

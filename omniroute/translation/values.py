@@ -14,7 +14,7 @@ DEFAULT_FORMAT: Final = "openai-chat"
 """Where nothing shows what a client speaks: the errors of paths that nobody serves, and requests
 that are only thought of (`omniroute route`, the configuration's tests)."""
 
-Act = Literal["infer", "count", "models", "model", "details", "kept", "forget", "about"]
+Act = Literal["infer", "count", "models", "model", "details", "kept", "forget", "about", "socket"]
 """What a client asks for at a path: an answer, its request's size in tokens, the list of models,
 one model by its path, one by a body, a kept answer, that it be forgotten, the gateway's version."""
 
@@ -301,6 +301,35 @@ class Continuing(Protocol):
         """The conversation up to an answer and with it: what a later request goes on from."""
         ...
 
+    def whole(self, event: Any) -> dict[str, Any] | None:
+        """The whole answer that a stream's last event repeats; None when it does not."""
+        ...
+
+
+class OnSocket(Protocol):
+    """A format whose clients may ask over a WebSocket, one request after the other."""
+
+    framing: str
+    """Of the streams of answers, in which each message is an event."""
+    lane: str | None
+    """The member of a message that its answer's events repeat."""
+
+    def request(self, message: dict[str, Any]) -> dict[str, Any] | None:
+        """The body of the request that a message makes; None for one that makes none."""
+        ...
+
+    def prepares(self, message: dict[str, Any]) -> bool:
+        """Whether nothing is to be answered yet: a later request goes on from it."""
+        ...
+
+    def error(self, envelope: bytes, status: int, headers: Mapping[str, str]) -> bytes:
+        """The event of an error that the format has in an envelope elsewhere."""
+        ...
+
+    def prepared(self, body: dict[str, Any], target: Destination) -> bytes:
+        """The events of an answer in which nothing is said."""
+        ...
+
 
 class Endpoint(Struct, frozen=True, kw_only=True):
     """A method and a path at which clients of a format ask, as its table says."""
@@ -339,6 +368,8 @@ class ClientFormat(Protocol):
     """What is said of a model that does not exist, with `{model}` for its name."""
     continuing: Continuing | None
     """None for formats whose clients send all that went before themselves."""
+    socket: OnSocket | None
+    """None for formats whose clients ask over HTTP alone."""
 
     def check(self, body: dict[str, Any]) -> None:
         """Raises TranslationError, naming the field, for what no provider of any format takes."""

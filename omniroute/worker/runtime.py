@@ -17,6 +17,7 @@ from omniroute.admission.gate import identify
 from omniroute.admission.keys import authorize, caller_of_login
 from omniroute.admission.values import Caller, Refuse
 from omniroute.admission.values import Surface as AdmissionSurface
+from omniroute.answers.recollections import Recollections
 from omniroute.answers.semantic import SemanticIndex
 from omniroute.base.clock import Clock, SystemClock
 from omniroute.base.heavy import Heavy
@@ -76,6 +77,7 @@ class Runtime:
         self.semantic = SemanticIndex()
         self.heavy = Heavy()
         self.alive = KeepAlive()
+        self.recollections = Recollections()
         self.pipeline = Pipeline(
             current=lambda: self.snapshot,
             services=Services(

@@ -34,6 +34,14 @@ def test_every_row_is_run_by_a_golden_case(monkeypatch: pytest.MonkeyPatch) -> N
     for format, name, node, _ in answers.CASES.values():
         watched.client(format).answer(name, node)
     watched.client("gemini").counted(b"{}")
+    spoken = watched.client("openai-responses").socket
+    assert spoken is not None
+    message = {"type": "response.create", "input": "hi", "generate": False, "stream_id": "a"}
+    assert spoken.request(message) == {"input": "hi", "stream": True}
+    assert spoken.prepares(message)
+    assert spoken.error(b'{"error":{"message":"no"}}', 400, {"a": "b"}) == (
+        b'{"type":"error","status":400,"error":{"message":"no","headers":{"a":"b"}},"headers":{"a":"b"}}'
+    )
     watched.client("ollama").details_of({"name": "m"})
     excused: dict[str, dict[str, str]] = yaml.safe_load(_EXCUSED.read_text(encoding="utf-8"))
     idle = {file: set(rows) for file, rows in coverage.idle(but=_ELSEWHERE).items()}

@@ -65,7 +65,7 @@ def build_app(runtime: Runtime, routes: RouteTable, *, touchup: bool = False) ->
 
     async def failed(request: Request, error: Exception) -> HTTPResponse:
         origins = runtime.snapshot.config.server.cors.origins
-        asked = _asked(runtime, request)
+        asked = _asked(runtime, request, room)
         headers = asked.headers
         preflight = cors.preflight(origins, asked.method, headers)
         if preflight is not None:
@@ -109,7 +109,7 @@ def _add(response: HTTPResponse, headers: Mapping[str, str]) -> None:
         response.headers[name] = value
 
 
-def _asked(runtime: Runtime, request: Request) -> Asked:
+def _asked(runtime: Runtime, request: Request, room: BodyRoom) -> Asked:
     """The request as handlers see it, of one number and one line for handler and failure."""
     known: tuple[str, LogEntry | None] | None = getattr(request.ctx, "known", None)
     if known is None:
@@ -117,7 +117,7 @@ def _asked(runtime: Runtime, request: Request) -> Asked:
         request_id.set(number)
         known = number, entry_of(request, number) if runtime.logs_requests else None
         request.ctx.known = known  # not what refers to it: a cycle would hold its body for long
-    return Asked(request, *known)
+    return Asked(request, *known, room)
 
 
 def _boundary(runtime: Runtime, route: Route, room: BodyRoom) -> Handle:
@@ -130,7 +130,7 @@ def _boundary(runtime: Runtime, route: Route, room: BodyRoom) -> Handle:
     role = route.surface.value if route.surface in (Surface.VIEWER, Surface.ADMIN) else None
 
     async def serve(request: Request, **parameters: str) -> HTTPResponse | None:
-        asked = _asked(runtime, request)
+        asked = _asked(runtime, request, room)
         check_path(asked.path)
         is_form = check_head(asked)
         if role is not None:
@@ -155,6 +155,8 @@ def _boundary(runtime: Runtime, route: Route, room: BodyRoom) -> Handle:
 
     # Sanic leaves the body to such a handler: it is read here once it is known who sends it.
     setattr(serve, "is_stream", True)  # noqa: B010 - functions have no such attribute to a checker
+    if route.upgrades:
+        setattr(serve, "is_websocket", True)  # noqa: B010 - or it would miss an answer
     return serve
 
 

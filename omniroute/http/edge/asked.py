@@ -7,9 +7,12 @@ from typing import Any
 
 from sanic.request import Request
 
+from omniroute.config.model import Server
 from omniroute.errors import Kind
-from omniroute.http.edge.insides import HttpAnswer, all_values, headers_of, was_read
+from omniroute.http.edge.insides import HttpAnswer, all_values, headers_of, take_over, was_read
+from omniroute.http.edge.receive import BodyRoom
 from omniroute.http.edge.respond import StreamSink
+from omniroute.http.edge.websocket import WebSocket, answer_of
 from omniroute.ledger.record import RequestRecord
 from omniroute.worker.requestlog import LogEntry
 
@@ -24,9 +27,11 @@ def entry_of(request: Request, request_id: str) -> LogEntry:
 class Asked:
     """`request_id` is what the answer repeats, `entry` the request's line of the log."""
 
-    __slots__ = ("_entry", "_request", "headers", "method", "path", "request_id")
+    __slots__ = ("_entry", "_request", "_room", "headers", "method", "path", "request_id")
 
-    def __init__(self, request: Request, request_id: str, entry: LogEntry | None) -> None:
+    def __init__(
+        self, request: Request, request_id: str, entry: LogEntry | None, room: BodyRoom
+    ) -> None:
         self._request: Any = request
         self.request_id = request_id
         self.method: str = request.method
@@ -34,6 +39,7 @@ class Asked:
         """What was routed: decisions, the ledger and the router all use this one."""
         self.headers = headers_of(request)
         self._entry = entry
+        self._room = room
 
     @property
     def recorded(self) -> Callable[[RequestRecord], None] | None:
@@ -70,6 +76,13 @@ class Asked:
         if not self._request.query_string:
             return None
         return self._request.args.get(name)
+
+    async def open_socket(self, bounds: Server) -> WebSocket:
+        """Leave HTTP. Raises RequestError (400) for a handshake that is none."""
+        response, protocol = answer_of(self.path, self._request.headers, bounds.max_body_bytes)
+        wire = take_over(self._request.stream)
+        await wire.write(response)
+        return WebSocket(wire, protocol, self._room, bounds)
 
     async def open_stream(
         self, status: int, headers: Mapping[str, str], content_type: str

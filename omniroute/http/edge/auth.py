@@ -32,6 +32,10 @@ def request_id_of(request: Request) -> str:
     given = all_values(request, "x-request-id")
     if given and _SAFE_ID.fullmatch(given[0]):
         return given[0]
+    return new_request_id()
+
+
+def new_request_id() -> str:
     return f"req_{_ids.getrandbits(128):032x}"
 
 

@@ -21,7 +21,7 @@ from omniroute.errors import RequestError
 from omniroute.http.edge.endpoints import MANAGEMENT
 from omniroute.http.edge.insides import MalformedRequest
 from omniroute.http.edge.respond import whole
-from omniroute.translation.values import Failure, Formats
+from omniroute.translation.values import ClientFormat, Failure, Formats
 
 _log = logging.getLogger("omniroute.http")
 
@@ -89,13 +89,19 @@ def not_allowed(methods: Iterable[str]) -> RequestError:
 def render(error: RequestError, envelope: str, formats: Formats, request_id: str) -> HTTPResponse:
     """The error as the clients of `envelope` (a format's name, or MANAGEMENT) read it."""
     headers = {"X-Request-Id": request_id, **error.headers}
-    if error.retry_after_s is not None:
-        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
+    if (seconds := waiting_s(error)) is not None:
+        headers["Retry-After"] = seconds
     original = error.original
     if original is not None and original.format == envelope:
         return whole(original.status, {**headers, **original.headers}, original.body)
     if envelope == MANAGEMENT:
         return whole(error.status, headers, _management(error))
+    status, body = in_envelope(error, formats.client(envelope), request_id)
+    return whole(status, headers, body)
+
+
+def in_envelope(error: RequestError, client: ClientFormat, request_id: str) -> tuple[int, bytes]:
+    """The status and the body that a format's clients know for it."""
     failure = Failure(
         kind=error.kind,
         status=error.status,
@@ -104,8 +110,13 @@ def render(error: RequestError, envelope: str, formats: Formats, request_id: str
         param=error.param,
         retry_after_s=error.retry_after_s,
     )
-    client = formats.client(envelope)
-    return whole(client.status(failure), headers, client.error(failure, request_id))
+    return client.status(failure), client.error(failure, request_id)
+
+
+def waiting_s(error: RequestError) -> str | None:
+    """What `Retry-After` says of it."""
+    seconds = error.retry_after_s
+    return None if seconds is None else str(max(1, math.ceil(seconds)))
 
 
 def _management(error: RequestError) -> bytes:

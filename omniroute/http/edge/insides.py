@@ -7,7 +7,7 @@ or read here is held by a contract test, since Sanic promises none of it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
@@ -54,7 +54,10 @@ class EdgeHttp(Http):
         _receive_more: Any
         _send: Any
 
-    __slots__ = ("_drain_until_s", "_drained", "_events", "_incoming", "_parser", "_unasked")
+    __slots__ = (
+        *("_drain_until_s", "_drained", "_events", "_incoming", "_parser", "_unasked"),
+        "on_leave",
+    )
 
     def __init__(self, protocol: Any) -> None:
         super().__init__(protocol)
@@ -65,6 +68,8 @@ class EdgeHttp(Http):
         self._drained = 0
         self._unasked = False
         """The client waits to be told to send its body, and was told no."""
+        self.on_leave: Callable[[], None] | None = None
+        """Of a connection that has left HTTP: hears that the server is about to stop."""
 
     @property
     def recv_buffer(self) -> object:  # pyright: ignore[reportIncompatibleVariableOverride] - a slot there
@@ -201,6 +206,54 @@ class EdgeProtocol(HttpProtocol):
     """One client's connection."""
 
     HTTP_CLASS = EdgeHttp
+
+    def close_if_idle(self) -> bool:
+        connection: Any = self
+        http: EdgeHttp | None = connection.http
+        if http is not None and http.on_leave is not None:
+            http.on_leave()
+            return False
+        return super().close_if_idle()
+
+
+class Wire:
+    """The bytes of a connection that has left HTTP. The task that serves it is cancelled when the
+    client is gone."""
+
+    def __init__(self, http: EdgeHttp) -> None:
+        self._http = http
+        self._protocol: Any = http.protocol
+        self._incoming: bytearray = http.protocol.recv_buffer
+
+    def on_leave(self, leave: Callable[[], None]) -> None:
+        """Let `leave` hear, more than once, that the server is about to stop."""
+        self._http.on_leave = leave
+
+    async def read(self) -> bytes:
+        """What has come, once something has."""
+        while not self._incoming:
+            await self._protocol.receive_more()
+        data = bytes(self._incoming)
+        self._incoming.clear()
+        return data
+
+    async def write(self, data: bytes) -> None:
+        """Returns when the transport has taken it."""
+        if self._protocol.transport is None:
+            raise asyncio.CancelledError  # broken off, and its task is about to hear of it
+        await self._protocol.send(data)
+
+    def abort(self) -> None:
+        self._protocol.abort()
+
+
+def take_over(stream: object) -> Wire:
+    """A request's connection, from which no other request will be read, and to which no answer is
+    written by anybody else."""
+    http = cast("EdgeHttp", stream)
+    http.upgrade_websocket = True
+    http.keep_alive = False
+    return Wire(http)
 
 
 class BodyBound(NamedTuple):

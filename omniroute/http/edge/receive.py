@@ -39,14 +39,13 @@ class BodyRoom:
         largest = bound.most_bytes
         # Of a body in chunks nobody knows how long it gets: it may get as long as one may be.
         taken: int = min(stream.request_bytes_left or largest, largest)
-        if self.held + taken > max(bounds.max_bodies_bytes, largest):
+        if not self.hold(taken, max(bounds.max_bodies_bytes, largest)):
             raise RequestError(
                 "unavailable",
                 "too many large requests are under way",
                 code="too_many_bodies",
                 retry_after_s=RETRY_S,
             )
-        self.held += taken
         try:
             await request.receive_body()
         except BaseException:
@@ -55,6 +54,13 @@ class BodyRoom:
         read = len(request.body or b"")
         self.held -= taken - read
         return read
+
+    def hold(self, more: int, most: int) -> bool:
+        """Take room for `more` bytes, unless all together would be beyond `most`."""
+        if self.held + more > most:
+            return False
+        self.held += more
+        return True
 
     def leave(self, taken: int) -> None:
         self.held -= taken

@@ -59,5 +59,7 @@ class Route(Struct, frozen=True, kw_only=True):
     """One line for the OpenAPI document."""
     contract: Contract | None = None
     """None where the bodies are those of a client's format."""
+    upgrades: bool = False
+    """Whether its connection may leave HTTP, which then needs no answer."""
     formats: tuple[tuple[str, ModelKind], ...] = ()
     """Whose requests it takes, and for models of which kind, where there is no contract."""

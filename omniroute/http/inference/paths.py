@@ -12,7 +12,7 @@ from sanic import HTTPResponse
 from omniroute.errors import RequestError
 from omniroute.http.edge.asked import Asked
 from omniroute.http.edge.routes import Handle, Route, Surface
-from omniroute.http.inference import about, counting, generate, models, responses
+from omniroute.http.inference import about, counting, generate, models, responses, sockets
 from omniroute.translation.serving import choose
 from omniroute.translation.values import Act, Endpoint, Formats
 from omniroute.worker.runtime import Runtime
@@ -30,6 +30,7 @@ PERFORM: Final[Mapping[Act, Perform]] = {
     "kept": responses.kept,
     "forget": responses.forget,
     "about": about.about,
+    "socket": sockets.converse,
 }
 _SUMMARIES: Final[Mapping[Act, str]] = {
     "infer": "A request in the format {}",
@@ -40,6 +41,7 @@ _SUMMARIES: Final[Mapping[Act, str]] = {
     "kept": "A kept response",
     "forget": "Forget a kept response",
     "about": "The gateway's version",
+    "socket": "Requests over a WebSocket, as {} has them",
 }
 _REQUESTS: Final = frozenset({"infer", "count"})
 """Acts whose body is a request of the endpoint's format, or holds one."""
@@ -72,6 +74,7 @@ def _route(method: str, path: str, actions: Actions) -> Route:
         surface=Surface.PUBLIC if acts.keys() == {"about"} else Surface.INFERENCE,
         handle=_by_model(actions) if path.endswith("<path:path>") else _plainly(actions[""]),
         summary="; ".join(_SUMMARIES[act].format(names) for act in acts),
+        upgrades="socket" in acts,
         formats=tuple(
             {(one.format, one.kind or "chat"): None for one in endpoints if one.act in _REQUESTS}
         ),

@@ -194,6 +194,8 @@ def test_sanic_is_as_we_lean_on_it() -> None:
         assert callable(getattr(Http, name)), name
     assert set(HTTP_FIELDS) <= set(Http.__slots__)
     assert HttpProtocol.HTTP_CLASS is Http
+    for name in ("receive_more", "send", "abort", "close_if_idle", "recv_buffer"):
+        assert hasattr(HttpProtocol, name), name  # of a connection that leaves HTTP
     assert "receive_body" in vars(Request)
     assert EdgeRequest.receive_body is not Request.receive_body
     assert "processed_headers" in dir(HTTPResponse)
