@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from omniroute.active.shelf import shelf
 from omniroute.active.tables import read_tables, shipped_formats, user_folder
-from omniroute.catalog.presets import is_priced, known_model, load_presets
+from omniroute.catalog.presets import CATALOG, is_priced, load_presets
 from omniroute.config.check import Checked, check
 from omniroute.config.diagnostics import Diagnostic
 from omniroute.config.loader import Reader
@@ -67,7 +67,7 @@ def _check(files: tuple[str, ...], reader: Reader, formats: Collection[str] | No
         files,
         reader=reader,
         presets=load_presets(),
-        known=known_model,
+        catalog=CATALOG,
         formats=formats,
         priced=is_priced,
         now=datetime.now(UTC),

@@ -10,12 +10,11 @@ from importlib.resources.abc import Traversable
 from typing import Any, Final
 
 import msgspec
-from msgspec.structs import replace
 
-from omniroute.catalog.models import ModelFacts, facts_for, vectors_of
+from omniroute.catalog.models import ModelFacts, facts_for, known_models, vectors_of
 from omniroute.catalog.pricing import PriceCard, has_price, has_prices, price_for, provider_at
 from omniroute.config.model import DeclaredPreset, Model, ModelKind, Price, Provider
-from omniroute.config.preset import FREE, Preset, make_preset, only_declared
+from omniroute.config.preset import FREE, Preset, make_preset
 
 _FREE_CARD: Final = PriceCard(base=FREE, source="preset")
 
@@ -84,22 +83,34 @@ def _folder() -> Traversable:
 def _preset(id_: str) -> Preset:
     raw = msgspec.yaml.decode(_folder().joinpath(f"{id_}.yaml").read_bytes(), type=dict[str, Any])
     declared = msgspec.convert({"catalog": id_, **raw, "id": id_}, DeclaredPreset)
-    return make_preset(declared, known_model, load_presets().get)
+    return make_preset(declared, CATALOG, load_presets().get)
 
 
-def known_model(preset: DeclaredPreset, model: str, kind: ModelKind) -> Model:
-    """A preset's model with what the catalog knows of it.
+class _ShippedCatalog:
+    """See `omniroute.config.preset.Catalog`."""
 
-    The price stays out, but for what costs nothing: it depends on the day (`price_for`).
-    """
-    name = preset.catalog or provider_at(preset.base_url or "") or preset.id
-    facts = facts_for(name, model) or ModelFacts()
-    vectors = vectors_of(name, model)
-    return replace(
-        only_declared(preset, model, kind),
-        context_window=facts.context_window,
-        max_output_tokens=facts.max_output_tokens,
-        capabilities=facts.capabilities,
-        dimensions=vectors.dimensions,
-        max_inputs=vectors.max_inputs,
-    )
+    def models(self, preset: DeclaredPreset) -> Mapping[str, ModelKind]:
+        return {model: facts.kind for model, facts in known_models(_named(preset)).items()}
+
+    def model(self, preset: DeclaredPreset, model: str, kind: ModelKind) -> Model:
+        """The price stays out, but for what costs nothing: it depends on the day (`price_for`)."""
+        name = _named(preset)
+        facts = facts_for(name, model) or ModelFacts()
+        vectors = vectors_of(name, model)
+        return Model(
+            id=model,
+            kind=kind,
+            context_window=facts.context_window,
+            max_output_tokens=facts.max_output_tokens,
+            capabilities=facts.capabilities,
+            price=FREE if preset.free else None,
+            dimensions=vectors.dimensions,
+            max_inputs=vectors.max_inputs,
+        )
+
+
+CATALOG: Final = _ShippedCatalog()
+
+
+def _named(preset: DeclaredPreset) -> str:
+    return preset.catalog or provider_at(preset.base_url or "") or preset.id

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Collection, Mapping
+from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -17,9 +18,11 @@ from omniroute.config.bind import FieldBinding, Values, bind
 from omniroute.config.diagnostics import Diagnostic, Path
 from omniroute.config.inherit import complete_resilience
 from omniroute.config.model import Config, ConfigTest, DeclaredPreset, Provider
-from omniroute.config.preset import Known, Preset, only_declared
+from omniroute.config.preset import Catalog, NoCatalog, Preset
 from omniroute.config.presets import Presets
 from omniroute.config.yamltree import Map, walk
+
+_NO_CATALOG: Final = NoCatalog()
 
 
 class Built(Struct, frozen=True):
@@ -36,11 +39,11 @@ def build_config(
     *,
     absolute: Callable[[str], str],
     presets: Mapping[str, Preset],
-    known: Known = only_declared,
+    catalog: Catalog = _NO_CATALOG,
     formats: Collection[str] | None,
 ) -> Built:
     """`root` must have passed `check_schema`."""
-    found = Presets(presets, known, formats)
+    found = Presets(presets, catalog, formats)
     completions = {
         DeclaredPreset: found.declare,
         Provider: found.complete,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from typing import Final
 
 import orjson
 from msgspec import Struct
@@ -22,9 +23,11 @@ from omniroute.config.lint.run import run_rules
 from omniroute.config.loader import Reader, load_tree
 from omniroute.config.masking import FileMask, Mask
 from omniroute.config.model import Config
-from omniroute.config.preset import Known, Preset, only_declared
+from omniroute.config.preset import Catalog, NoCatalog, Preset
 from omniroute.config.schema import check_schema, null_sections_removed
 from omniroute.config.yamltree import to_plain
+
+_NO_CATALOG: Final = NoCatalog()
 
 
 class Checked(Struct, frozen=True, kw_only=True):
@@ -49,14 +52,14 @@ def check(
     *,
     reader: Reader,
     presets: Mapping[str, Preset],
-    known: Known = only_declared,
+    catalog: Catalog = _NO_CATALOG,
     formats: Collection[str] | None = None,
     priced: Priced = priced_in_file,
     now: datetime,
 ) -> Checked:
     """Check `files`, laid over each other in order, with everything that they include.
 
-    `formats` are the translation tables' names, None to leave formats unchecked; `known` may know
+    `formats` are the translation tables' names, None to leave formats unchecked; `catalog` may know
     more of a preset's models, `priced` more prices than the file gives; `now` decides which keys
     have expired.
     """
@@ -77,7 +80,7 @@ def check(
             validated.valid,
             absolute=reader.absolute,
             presets=presets,
-            known=known,
+            catalog=catalog,
             formats=formats,
         )
         found += built.diagnostics

@@ -323,6 +323,8 @@ class Provider(Struct, frozen=True, kw_only=True):
     """Members of a request's body, at its top, that this server knows by another name."""
     quirks: Quirks | None = None
     resilience: Resilience | None = None
+    unlisted: Derived[Mapping[str, Model]] = {}
+    """What its preset knows of models that it does not list."""
     catalog: Derived[str | None] = None
     """What the catalog of models and prices calls it, where its preset says so."""
     free: Derived[bool] = False

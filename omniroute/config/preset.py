@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, Protocol
 
 from msgspec import Struct
 
@@ -31,6 +31,9 @@ class Preset(Struct, frozen=True, kw_only=True):
     own_url: str | None = None
     """What such a URL looks like; for examples and hints."""
     models: Mapping[str, Model] = {}
+    """What is worth listing."""
+    unlisted: Mapping[str, Model] = {}
+    """What else the catalog knows of the provider."""
     headers: Mapping[str, Ref] = {}
     needs_key: bool = True
     """False for servers that answer without a credential."""
@@ -47,25 +50,41 @@ class Preset(Struct, frozen=True, kw_only=True):
     quirks: Quirks | None = None
 
 
-Known = Callable[[DeclaredPreset, str, ModelKind], Model]
-"""A preset's model with what is known of it, by its id and its kind."""
+class Catalog(Protocol):
+    """What is known of models, whoever has them."""
+
+    def models(self, preset: DeclaredPreset) -> Mapping[str, ModelKind]:
+        """All that are known of a preset's provider, with their kinds."""
+        ...
+
+    def model(self, preset: DeclaredPreset, model: str, kind: ModelKind) -> Model: ...
 
 
-def only_declared(preset: DeclaredPreset, model: str, kind: ModelKind) -> Model:
-    """Where there is no catalog."""
-    return Model(id=model, kind=kind, price=FREE if preset.free else None)
+class NoCatalog:
+    """Nothing is known but what is declared."""
+
+    def models(self, preset: DeclaredPreset) -> Mapping[str, ModelKind]:
+        return {}
+
+    def model(self, preset: DeclaredPreset, model: str, kind: ModelKind) -> Model:
+        return Model(id=model, kind=kind, price=FREE if preset.free else None)
 
 
 def make_preset(
-    declared: DeclaredPreset, known: Known, other: Callable[[str], Preset | None]
+    declared: DeclaredPreset, catalog: Catalog, other: Callable[[str], Preset | None]
 ) -> Preset:
-    """`other` finds the preset whose chat models these are too."""
+    """`other` finds the preset whose chat models these are too.
+
+    A preset that lists no models has those of the catalog.
+    """
+    known = catalog.models(declared)
     models: dict[str, ModelKind] = {
         model: kind for kind, listed in declared.models.items() for model in listed
     }
     shared = None if declared.chat_of is None else other(declared.chat_of)
     if shared is not None:
         models |= {id_: one.kind for id_, one in shared.models.items() if one.kind == "chat"}
+    listed = models or known
     return Preset(
         id=declared.id,
         title=declared.title or declared.id,
@@ -74,7 +93,12 @@ def make_preset(
         format=declared.format,
         base_url=declared.base_url,
         own_url=declared.own_url,
-        models={model: known(declared, model, kind) for model, kind in models.items()},
+        models={model: catalog.model(declared, model, kind) for model, kind in listed.items()},
+        unlisted={
+            model: catalog.model(declared, model, kind)
+            for model, kind in known.items()
+            if model not in listed
+        },
         headers=declared.headers,
         needs_key=declared.key_env is not None,
         api_key_env=declared.key_env,

@@ -12,7 +12,7 @@ from msgspec.structs import asdict
 from omniroute.config.bind import FieldBinding, Values
 from omniroute.config.diagnostics import Path
 from omniroute.config.model import Connection, DeclaredPreset, Model, Quirks
-from omniroute.config.preset import Known, Preset, make_preset
+from omniroute.config.preset import Catalog, Preset, make_preset
 from omniroute.config.schema import suggest
 from omniroute.config.yamltree import Map
 
@@ -27,12 +27,12 @@ class Presets:
     """`formats` are the names of the translation tables; None leaves them unchecked."""
 
     def __init__(
-        self, shipped: Mapping[str, Preset], known: Known, formats: Collection[str] | None
+        self, shipped: Mapping[str, Preset], catalog: Catalog, formats: Collection[str] | None
     ) -> None:
         self._declared: dict[str, Preset] = {}
         self.all = ChainMap(self._declared, cast("dict[str, Preset]", shipped))
         """The file's own in front of the shipped ones."""
-        self._known = known
+        self._catalog = catalog
         self._formats = formats
 
     def declare(self, values: Values, node: Map, path: Path, binding: FieldBinding) -> Values:
@@ -44,7 +44,7 @@ class Presets:
             message, hint = self._unknown(chats)
             binding.report("OR501", (*path, "chat_of"), message, hint=hint)
         declared = msgspec.convert({"format": "", **values, "id": name}, DeclaredPreset)
-        self._declared[name] = make_preset(declared, self._known, self.all.get)
+        self._declared[name] = make_preset(declared, self._catalog, self.all.get)
         return values
 
     def complete(
@@ -104,6 +104,7 @@ def _over(preset: Preset, values: Values) -> Values:
         "rename": {**preset.rename, **values.get("rename", {})},
         "quirks": _quirks(preset.quirks, values.get("quirks")),
         "models": models,
+        "unlisted": preset.unlisted,
         "catalog": preset.catalog,
         "free": preset.free,
     }

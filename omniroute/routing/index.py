@@ -124,7 +124,7 @@ def _child(node: Leaf | Branch, target: DeclaredTarget, at: int, mark: Mark | No
 
 def make_leaf(index: ModelIndex, provider: Provider, model: str) -> Leaf:
     """A model at a provider; one that no file declares gets what the provider has in common."""
-    declared = provider.models.get(model)
+    declared = provider.models.get(model) or provider.unlisted.get(model)
     mark = index.mark("providers", provider.id, "models", model) or index.mark(
         "providers", provider.id
     )

@@ -34,6 +34,20 @@ def test_a_presets_models_come_with_their_facts() -> None:
     assert load_presets()["openai-responses"].models == chats
 
 
+def test_what_a_preset_does_not_list_is_known_too() -> None:
+    preset = load_presets()["anthropic"]
+    model = preset.unlisted["claude-opus-4-7-20260416"]
+    assert "adaptive_thinking" in (model.capabilities or ())
+    assert preset.models.keys() | preset.unlisted.keys() >= known_models("anthropic").keys()
+    assert not preset.models.keys() & preset.unlisted.keys()
+
+
+def test_a_preset_without_a_list_has_that_of_the_catalog() -> None:
+    preset = load_presets()["novita"]
+    assert preset.models.keys() == known_models("novita").keys()
+    assert preset.unlisted == {}
+
+
 @pytest.mark.parametrize(
     ("preset", "base_url", "name"),
     [

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from omniroute.config.model import Combo, Config, Connection, Model, Target
 from omniroute.errors import RequestError
 from omniroute.routing.index import ModelIndex, compile_index
 from omniroute.routing.plan import RouteFacts, path_of, plan
 from omniroute.routing.resolve import list_models, resolve, resolve_for_provider
+from omniroute.routing.values import Leaf
 from tests.routing.world import World, provider
 
 CONFIG = Config(
@@ -195,3 +197,18 @@ def test_path_names_every_step() -> None:
         ("best", "smart", "cc/opus"),
         ("best", "smart", "fast", "openai/gpt-5"),
     ]
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_model_that_is_known_and_not_listed_is_what_it_is(*, strict: bool) -> None:
+    known = Model(id="old", context_window=1000, capabilities=("tools",))
+    lab = replace(provider("lab", Model(id="new"), strict=strict), unlisted={"old": known})
+    index = compile_index(Config(providers={"lab": lab}))
+    assert [row.id for row in list_models(index)] == ["lab/new"]
+    if strict:
+        with pytest.raises(RequestError):
+            resolve(index, "lab/old")
+        return
+    node = resolve(index, "lab/old").node
+    assert isinstance(node, Leaf)
+    assert (node.declared, node.candidates[0].window) == (known, 1000)
