@@ -318,7 +318,8 @@ class Provider(Struct, frozen=True, kw_only=True):
     `provider/model` unless `strict_models`."""
     strict_models: bool = False
     omit: tuple[Word, ...] = ()
-    """Members of a request's body, at its top, that this server does not bear."""
+    """Members of a request's body, at its top or as `messages[].name`, that this server does not
+    bear."""
     rename: Mapping[str, str] = {}
     """Members of a request's body, at its top, that this server knows by another name."""
     quirks: Quirks | None = None

@@ -26,7 +26,7 @@ from omniroute.translation.passthrough import PassedStream
 from omniroute.translation.program import Converter
 from omniroute.translation.runtime import Context, drop, hub_of, new_id
 from omniroute.translation.said import said_in_blocks
-from omniroute.translation.shape import is_object
+from omniroute.translation.shape import is_array, is_object
 from omniroute.translation.stream import TranslatedStream
 from omniroute.translation.values import Destination, Failure, Outbound, Reply, Stream, Usage
 from omniroute.wire.arrived import events_of, first_byte
@@ -470,10 +470,20 @@ def left_of(
     for name in sorted(target.without & sent.keys() - set(added)):
         drop(ctx, name)
     left = {name: value for name, value in sent.items() if name not in target.without}
+    for path in sorted(path for path in target.without if "[]." in path):
+        members, _, name = path.partition("[].")
+        items = left.get(members)
+        if is_array(items) and any(is_object(item) and name in item for item in items):
+            drop(ctx, path)
+            left[members] = [_without(item, name) for item in items]
     for name, theirs in target.renamed.items():
         if name in left:
             left[theirs] = left.pop(name)
     return left
+
+
+def _without(item: Any, name: str) -> Any:
+    return {key: item[key] for key in item if key != name} if is_object(item) else item
 
 
 def drop_unknown(known: frozenset[str] | None, body: dict[str, Any], ctx: Context) -> None:

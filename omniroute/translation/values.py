@@ -87,7 +87,8 @@ class Destination(Struct, frozen=True, kw_only=True):
     recalled: Mapping[str, Any] = {}
     """Kept from earlier answers by tool-call id: what this format has no place for."""
     without: frozenset[str] = frozenset()
-    """Members of the body, at its top, that the provider does not bear."""
+    """Members of the body that the provider does not bear: at its top, or as `messages[].name` in
+    each item of a list there."""
     renamed: Mapping[str, str] = {}
     """Members of the body, at its top, that the provider knows by another name."""
     quirks: Mapping[str, Any] = {}
