@@ -195,7 +195,7 @@ def render_providers() -> str:
         "",
     ]
     wants = [(preset.id, row) for preset in presets if any(row := _wants(preset))]
-    heads = ("preset", "never sent", "sent by another name", "ids of calls", "earlier thoughts")
+    heads = ("preset", "never sent", "by another name", "ids of calls", "earlier thoughts", "top_k")
     lines += _table(heads, [(f"`{name}`", *row) for name, row in wants])
     return "\n".join(lines) + "\n"
 
@@ -221,6 +221,7 @@ def _wants(preset: Preset) -> tuple[str, ...]:
         ", ".join(f"`{ours}` as `{theirs}`" for ours, theirs in preset.rename.items()),
         f"`{quirks.call_ids}`" if quirks.call_ids else "",
         {None: "", "none": "refused"}.get(quirks.thoughts, f"`{quirks.thoughts}`"),
+        "taken" if quirks.top_k else "",
     )
 
 

@@ -200,7 +200,7 @@ class Model(Struct, frozen=True, kw_only=True):
     context_window: int | None = None
     max_output_tokens: int | None = None
     capabilities: tuple[str, ...] | None = None
-    """None means unknown: nothing is assumed missing. Presets tell more than a file may say."""
+    """None means unknown: nothing is assumed missing."""
     price: Price | None = None
     upstream_id: str | None = None
     """The name that the provider knows, where it differs from `id`."""
@@ -271,6 +271,8 @@ class Quirks(Struct, frozen=True, kw_only=True):
     """What ids of tool calls may be: characters and how many, as `[a-zA-Z0-9]{9}`."""
     thoughts: Literal["reasoning_content", "reasoning", "none"] | None = None
     """The member of a message in which thoughts of earlier turns go back."""
+    top_k: bool = False
+    """It takes `top_k`, which its format does not have."""
 
 
 class DeclaredPreset(Struct, frozen=True, kw_only=True):

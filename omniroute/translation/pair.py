@@ -375,8 +375,9 @@ class FormatPair:
         decoded["messages"], repeated = pair_results(decoded["messages"])
         if repeated:
             drop(ctx, "tool_result")
-        if "call_ids" in target.quirks:
-            decoded["messages"] = fit_calls(decoded["messages"], target.quirks["call_ids"])
+        call_ids = target.quirks.get("call_ids")
+        if call_ids is not None:
+            decoded["messages"] = fit_calls(decoded["messages"], call_ids)
         self._upstream.check(decoded, ctx)
         return decoded
 
