@@ -12,6 +12,7 @@ from omniroute.catalog.presets import load_presets
 from omniroute.cli.main import cli
 from tests.config.files import HASH_A
 
+ECHO = load_presets()["echo"].models
 CONFIG = f"""
 providers: {{echo: {{preset: echo}}, lab: {{preset: echo, models: {{big: , small: }}}}}}
 keys: {{ci: {{hash: "sha256:{HASH_A}"}}, interns: {{hash: "sha256:{HASH_A[::-1]}"}}}}
@@ -34,10 +35,10 @@ def offered(folder: Path, line: str) -> list[str]:
         ("omniroute providers show openai", ["openai", "openai-responses"]),
         (
             "omniroute route ",
-            [
-                *("echo/echo", "echo/echo-embedding", "lab/big", "lab/echo", "lab/echo-embedding"),
-                *("lab/small", "quick", "smart"),
-            ],
+            sorted(
+                {f"{name}/{model}" for name in ("echo", "lab") for model in ECHO}
+                | {"lab/big", "lab/small", "quick", "smart"}
+            ),
         ),
         ("omniroute route lab/s", ["lab/small"]),
         ("omniroute route smart --key ", ["ci", "interns"]),

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from omniroute.catalog.presets import load_presets
 from tests.chat import ASK, COMPLETION, answer, lab
 from tests.running import Gateway, running
 from tests.scripted import Recorded, scripted_upstream
@@ -155,16 +156,16 @@ async def test_a_reset_closes_the_breaker(tmp_path: Path) -> None:
 
 
 async def test_availability_follows_the_breakers(tmp_path: Path) -> None:
+    spare = load_presets()["echo"].models
     async with failing(tmp_path) as gateway:
         shown = await got(gateway, "/api/models/availability")
         assert {row["model"]: row["status"] for row in shown["models"]} == {
             "both": "degraded",
             "nick": "unavailable",
             "lab/m": "unavailable",
-            "spare/echo": "available",
-            "spare/echo-embedding": "available",
+            **{f"spare/{model}": "available" for model in spare},
         }
-        assert shown["summary"] == {"available": 2, "degraded": 1, "unavailable": 2}
+        assert shown["summary"] == {"available": len(spare), "degraded": 1, "unavailable": 2}
         path = "/api/models/availability"
         one = (await gateway.client.post(path, json={"model": "nick"})).json()
         assert (one["target"], one["available"]) == ("lab/m", False)
