@@ -13,7 +13,10 @@ from msgspec import structs
 
 from omniroute.base.bigjson import read_json
 from omniroute.cli.completing import formats as complete_formats
+from omniroute.cli.completing import presets
 from omniroute.cli.formats import load_tables, tables_option, write_json
+from omniroute.cli.providers import preset_of
+from omniroute.config.preset import Preset
 from omniroute.errors import OmnirouteError, TranslationError, UsageError
 from omniroute.translation.values import Destination, Pair
 
@@ -56,6 +59,13 @@ F = TypeVar("F", bound=Callable[..., object])
     metavar="NAME",
     help="The model has this capability; repeatable. Without any, nothing is known.",
 )
+@click.option(
+    "--preset",
+    "preset",
+    metavar="NAME",
+    shell_complete=presets,
+    help="As the servers of that preset want it: their names of fields, what they refuse, quirks.",
+)
 @tables_option
 def translate_command(
     file: str,
@@ -64,6 +74,7 @@ def translate_command(
     request_file: str | None,
     model: str,
     capabilities: tuple[str, ...],
+    preset: str | None,
     tables: str,
     *,
     is_response: bool,
@@ -92,6 +103,8 @@ def translate_command(
         stream=is_stream,
         capabilities=frozenset(capabilities) if capabilities else None,
     )
+    if preset is not None:
+        where = _at(preset_of(preset), where)
     if is_stream:
         dropped = _write_stream(pair, data, body, where)
     elif is_response:
@@ -104,6 +117,15 @@ def translate_command(
         dropped = _write_request(pair, body, data, structs.replace(where, stream=streamed))
     if dropped:
         click.echo(f"dropped: {', '.join(dropped)}", err=True)
+
+
+def _at(preset: Preset, where: Destination) -> Destination:
+    return structs.replace(
+        where,
+        without=frozenset(preset.omit),
+        renamed=preset.rename,
+        quirks={} if preset.quirks is None else structs.asdict(preset.quirks),
+    )
 
 
 def _write_request(

@@ -46,6 +46,18 @@ def test_a_request_and_what_was_dropped() -> None:
     assert result.stderr == "POST /v1/messages\ndropped: seed\n"
 
 
+def test_a_request_as_a_presets_servers_want_it() -> None:
+    body = orjson.dumps({**CHAT, "max_completion_tokens": 9, "store": False})
+    result = translate("openai-chat", "openai-chat", "--preset", "mistral", data=body)
+    assert orjson.loads(result.stdout) == {
+        "model": "model",
+        "messages": CHAT["messages"],
+        "max_tokens": 9,
+        "random_seed": 1,
+    }
+    assert result.stderr == "POST /chat/completions\ndropped: store\n"
+
+
 def test_an_answer() -> None:
     result = translate("anthropic", "openai-chat", "--response", data=orjson.dumps(ANSWER))
     assert orjson.loads(result.stdout)["choices"][0]["message"]["content"] == "hello"
