@@ -9,11 +9,12 @@ from typing import Any, Final, cast
 import click
 import orjson
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from omniroute.catalog.presets import card_of, load_presets
 from omniroute.cli.completing import presets
 from omniroute.cli.tabular import aligned, window
-from omniroute.config.model import Model, Provider
+from omniroute.config.model import Model, Provider, Quirks
 from omniroute.config.preset import Preset
 from omniroute.config.schema import suggest
 from omniroute.errors import UsageError
@@ -103,9 +104,18 @@ class _Shown(Struct, frozen=True, kw_only=True):
 
 
 def _text(value: object) -> str:
-    return (
-        " ".join(map(str, cast("list[object]", value))) if isinstance(value, list) else str(value)
-    )
+    match value:
+        case dict():
+            pairs = cast("dict[str, object]", value).items()
+            return " ".join(f"{name}: {orjson.dumps(of).decode()}" for name, of in pairs)
+        case list():
+            return " ".join(map(str, cast("list[object]", value)))
+        case _:
+            return str(value)
+
+
+def _told(quirks: Quirks) -> dict[str, Any]:
+    return {name: value for name, value in asdict(quirks).items() if value}
 
 
 def _facts(preset: Preset) -> dict[str, Any]:
@@ -117,6 +127,9 @@ def _facts(preset: Preset) -> dict[str, Any]:
         "key": preset.api_key_env,
         "docs": preset.docs or None,
         "sources": list(preset.sources),
+        "omit": list(preset.omit) or None,
+        "rename": dict(preset.rename) or None,
+        "quirks": None if preset.quirks is None else _told(preset.quirks),
         "models": list(preset.models),
     }
 

@@ -54,6 +54,14 @@ def test_a_preset_names_its_sources(tmp_path: Path) -> None:
         assert f"\nsources   {' '.join(preset.sources)}\n" in shown(tmp_path, name)
 
 
+def test_what_a_presets_servers_want_is_shown(tmp_path: Path) -> None:
+    lines = shown(tmp_path, "mistral").splitlines()
+    assert 'quirks    call_ids: "[a-zA-Z0-9]{9}" thoughts: "none"' in lines
+    assert any(line.startswith('rename    max_completion_tokens: "max_tokens"') for line in lines)
+    told = orjson.loads(run(tmp_path, "providers", "show", "groq", "--json").out)
+    assert told["omit"] == ["logit_bias", "logprobs", "top_logprobs", "messages[].name"]
+
+
 def test_a_preset_without_a_url_of_its_own_asks_for_yours(tmp_path: Path) -> None:
     entry = shown(tmp_path, "azure-openai").split("\n\n")[1]
     assert "\n    base_url: https://RESOURCE.openai.azure.com/openai/v1\n" in entry
