@@ -11,7 +11,7 @@ from msgspec.structs import asdict
 
 from omniroute.config.bind import FieldBinding, Values
 from omniroute.config.diagnostics import Path
-from omniroute.config.model import Connection, DeclaredPreset, Model, Quirks
+from omniroute.config.model import Connection, DeclaredPreset, Quirks
 from omniroute.config.preset import Catalog, Preset, make_preset
 from omniroute.config.schema import suggest
 from omniroute.config.yamltree import Map
@@ -90,8 +90,9 @@ _ALONE: Final = {DEFAULT_CONNECTION.id: DEFAULT_CONNECTION}
 def _over(preset: Preset, values: Values) -> Values:
     """The preset's values under the declared ones; maps are joined, a model field by field."""
     models: dict[str, Any] = dict(preset.models)
+    unlisted = dict(preset.unlisted)
     for name, declared in values.get("models", {}).items():
-        shipped: Model | None = preset.models.get(name)
+        shipped = preset.models.get(name) or unlisted.pop(name, None)
         models[name] = declared if shipped is None else {**msgspec.to_builtins(shipped), **declared}
     url = {} if preset.base_url is None else {"base_url": preset.base_url}
     return {
@@ -104,7 +105,7 @@ def _over(preset: Preset, values: Values) -> Values:
         "rename": {**preset.rename, **values.get("rename", {})},
         "quirks": _quirks(preset.quirks, values.get("quirks")),
         "models": models,
-        "unlisted": preset.unlisted,
+        "unlisted": unlisted,
         "catalog": preset.catalog,
         "free": preset.free,
     }

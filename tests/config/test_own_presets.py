@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
-from omniroute.config.model import Connection, Quirks, Ref
-from tests.config.files import check_text, check_texts, found
+from omniroute.config.build import build_config
+from omniroute.config.model import Connection, Model, Quirks, Ref
+from omniroute.config.yamltree import parse_yaml
+from tests.config.files import FORMATS, PRESETS, check_text, check_texts, found
 
 LAB = (
     "{format: openai-chat, base_url: 'https://lab.example/v1', headers: {X-A: b}, "
@@ -104,6 +107,21 @@ def test_what_a_server_refuses_is_joined_with_what_its_provider_adds() -> None:
         {"seed": "s", "max_completion_tokens": "max_tokens"},
         Quirks(call_ids="[a-z]{9}", thoughts="reasoning"),
     )
+
+
+def test_a_model_that_its_preset_knows_without_listing_it_is_completed() -> None:
+    known = Model(id="old", context_window=1000, capabilities=("tools",))
+    preset = replace(PRESETS["openai"], unlisted={"old": known, "older": Model(id="older")})
+    root = parse_yaml(
+        b"providers: {o: {preset: openai, models: {old: {max_output_tokens: 9}}}}", "f"
+    ).root
+    assert root is not None
+    built = build_config(
+        root, absolute=lambda path: path, presets={"openai": preset}, formats=FORMATS
+    )
+    provider = built.config.providers["o"]
+    assert provider.models == {"old": replace(known, max_output_tokens=9)}
+    assert provider.unlisted.keys() == {"older"}
 
 
 @pytest.mark.parametrize("pattern", ["[a-z]", "[]{9}", "[z-a]{9}", "[a-z]{900}", "a{9}"])
