@@ -44,7 +44,7 @@ COMMANDS: Final[Mapping[str, Lazy]] = {
         "init_command",
         "Write a commented starter configuration to FILE (default: omniroute.yaml).",
     ),
-    "keys": Lazy("omniroute.cli.keys", "keys_group", "Make and list API keys."),
+    "keys": Lazy("omniroute.cli.keys", "keys_group", "Make, list, rotate and revoke API keys."),
     "password": Lazy(
         "omniroute.cli.password",
         "password_group",

@@ -90,6 +90,13 @@ def write_answer(
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def read_answer(folder: Path, statement: str, *, patience_s: float) -> list[tuple[Any, ...]]:
+    """The rows of a query of ours. Raises LedgerError."""
+    freshen(folder, patience_s=patience_s)
+    with open_sandbox(folder, patience_s=patience_s) as connection:
+        return connection.execute(statement).fetchall()
+
+
 def _data_dir(config: tuple[str, ...]) -> Path:
     """The running server's, else what the configuration says."""
     files = config_files(config)

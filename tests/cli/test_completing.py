@@ -31,7 +31,7 @@ def offered(folder: Path, line: str) -> list[str]:
 @pytest.mark.parametrize(
     ("line", "names"),
     [
-        ("omniroute explain OR40", [f"OR40{last}" for last in range(1, 8)]),
+        ("omniroute explain OR40", [f"OR40{last}" for last in range(1, 9)]),
         ("omniroute providers show openai", ["openai", "openai-responses"]),
         (
             "omniroute route ",

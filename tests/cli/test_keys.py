@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import orjson
 import pytest
 
 from omniroute.config.yamltree import parse_yaml, to_plain
+from omniroute.ledger.spool import Spool
 from tests.cli.programs import run
+from tests.ledger.ready import put_database
+from tests.ledger.rows import row
+from tests.running import running
 
 START = "# mine\nauth: {require_api_key: true}\nproviders:\n  echo: {preset: echo}   # free\n"
 
@@ -114,6 +120,104 @@ def test_list_shows_state_and_never_a_hash(tmp_path: Path) -> None:
     )
     rows = orjson.loads(run(tmp_path, "keys", "list", "--json").out)
     assert [row["state"] for row in rows] == ["active", "disabled", "expired"]
+
+
+def test_list_tells_last_use_and_cost_where_there_is_usage(tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    keys = f"keys: {{ci: {{hash: {digest('1')}}}, idle: {{hash: {digest('2')}}}}}\n"
+    (tmp_path / "omniroute.yaml").write_text(f"server: {{data_dir: data}}\n{START}{keys}")
+    put_database(tmp_path / "data")
+    with Spool(tmp_path / "data") as spool:
+        for days, cost_nanousd in ((0, 15_000_000), (1, 5_000_000), (40, 900_000_000)):
+            at = now - timedelta(days=days)
+            spool.append(row(f"r{days}", key="ci", time=at, cost_nanousd=cost_nanousd))
+    lines = run(tmp_path, "keys", "list").out.splitlines()
+    assert [line.split()[:7] for line in lines] == [
+        ["NAME", "STATE", "ROLES", "STOPS", "LAST", "USED", "USD"],
+        ["ci", "active", "inference", "-", f"{now:%Y-%m-%d}", f"{now:%H:%M}", "0.02"],
+        ["idle", "active", "inference", "-", "-", "-", "-"],
+    ]
+    rows = orjson.loads(run(tmp_path, "keys", "list", "--json").out)
+    assert [(one["cost_usd_30d"], one["last_used"] is None) for one in rows] == [
+        ("0.020000000", False),
+        (None, True),
+    ]
+
+
+def test_a_key_is_rotated_in_the_file_that_declares_it(tmp_path: Path) -> None:
+    (tmp_path / "omniroute.yaml").write_text(START + "include: [keys.yaml]\n")
+    file, old = tmp_path / "keys.yaml", digest("old")
+    file.write_text(f"keys:\n  ci:   # of the builds\n    hash: {old}  # since May\n")
+    first = run(tmp_path, "keys", "rotate", "ci")
+    new = digest(first.out.strip())
+    assert first.err.splitlines()[0] == "wrote its hash to keys.yaml"
+    assert "--finish" in first.err
+    head = "keys:\n  ci:   # of the builds\n    hash:  # since May\n"
+    assert file.read_text() == f"{head}      - {new}\n      - {old}\n"
+    again = run(tmp_path, "keys", "rotate", "ci")
+    assert (again.code, again.out) == (2, "")
+    assert "is being rotated" in again.err
+    assert run(tmp_path, "keys", "rotate", "ci", "--finish").out == ""
+    assert f"hash: {new}" in file.read_text()
+    assert old not in file.read_text()
+    made = orjson.loads(run(tmp_path, "keys", "rotate", "ci", "--now", "--json").out)
+    assert made["hash"] == digest(made["key"])
+    assert f"hash: {made['hash']}" in file.read_text()
+    assert new not in file.read_text()
+    assert (tmp_path / "omniroute.yaml").read_text() == START + "include: [keys.yaml]\n"
+
+
+def test_a_key_is_revoked_and_its_entry_stays(tmp_path: Path) -> None:
+    file = tmp_path / "omniroute.yaml"
+    file.write_text(f"{START}keys:\n  ci: {{hash: {digest('x')}}}  # of the builds\n")
+    for _ in range(2):  # twice is once
+        assert run(tmp_path, "keys", "revoke", "ci").code == 0
+        assert f"ci: {{hash: {digest('x')}, disabled: true}}  # of the builds" in file.read_text()
+    assert "disabled" in run(tmp_path, "keys", "list").out
+
+
+def test_of_files_over_each_other_the_one_that_counts_is_changed(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(f"{START}keys: {{ci: {{hash: {digest('x')}}}}}\n")
+    (tmp_path / "b.yaml").write_text("keys: {ci: {disabled: false}}\n")
+    assert run(tmp_path, "keys", "revoke", "ci", "-c", "a.yaml", "-c", "b.yaml").code == 0
+    assert (tmp_path / "b.yaml").read_text() == "keys: {ci: {disabled: true}}\n"
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["revoke", "nobody"], 'there is no key "nobody"'),
+        (["rotate", "nobody"], 'there is no key "nobody"'),
+        (["rotate", "ci", "--finish"], "is not being rotated"),
+        (["rotate", "ci", "--finish", "--now"], "give one of them"),
+    ],
+)
+def test_what_cannot_be_rotated_or_revoked(tmp_path: Path, args: list[str], message: str) -> None:
+    text = f"{START}keys: {{ci: {{hash: {digest('x')}}}}}\n"
+    (tmp_path / "omniroute.yaml").write_text(text)
+    ran = run(tmp_path, "keys", *args)
+    assert (ran.code, ran.out) == (2, "")
+    assert message in ran.err
+    assert (tmp_path / "omniroute.yaml").read_text() == text
+
+
+async def test_a_running_server_refuses_a_revoked_key_and_takes_a_rotated_one(
+    tmp_path: Path,
+) -> None:
+    text = f"{START}keys: {{ci: {{hash: {digest('x')}}}}}\n"
+    async with running(tmp_path, text) as gateway:
+
+        async def status(key: str) -> int:
+            headers = {"authorization": f"Bearer {key}"}
+            return (await gateway.client.get("/v1/models", headers=headers)).status_code
+
+        ran = await asyncio.to_thread(run, tmp_path, "keys", "rotate", "ci")
+        new = ran.out.strip()
+        await gateway.until_generation(2)
+        assert (await status("x"), await status(new)) == (200, 200)
+        await asyncio.to_thread(run, tmp_path, "keys", "revoke", "ci")
+        await gateway.until_generation(3)
+        assert (await status("x"), await status(new)) == (401, 401)
 
 
 def test_init_writes_a_good_file_and_does_not_replace_one(tmp_path: Path) -> None:

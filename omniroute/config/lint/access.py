@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator
+from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Final
 
@@ -14,6 +15,8 @@ from omniroute.config.schema import did_you_mean
 from omniroute.config.yamltree import Scalar, Seq
 
 _REQUIRE_KEY: Final = ("auth", "require_api_key")
+_SOON: Final = timedelta(days=14)
+"""Time enough to tell people, and not so much that they are told for months."""
 
 
 def is_loopback(host: str) -> bool:
@@ -93,6 +96,22 @@ def expired_key(facts: LintFacts) -> Iterator[Diagnostic]:
                 f'the key "{key.id}" has expired',
                 path=path,
                 hint="remove the entry, or give it a later date",
+            )
+
+
+def key_stops_soon(facts: LintFacts) -> Iterator[Diagnostic]:
+    for key in facts.config.keys.values():
+        if key.disabled or key.expires is None:
+            continue
+        left = key.expires - facts.now
+        if timedelta() < left <= _SOON:
+            path = ("keys", key.id, "expires")
+            yield warning(
+                "OR408",
+                facts.value_mark(path),
+                f'the key "{key.id}" stops on {key.expires:%Y-%m-%d at %H:%M} UTC',
+                path=path,
+                hint=f"give it a later date, and another secret: omniroute keys rotate {key.id}",
             )
 
 

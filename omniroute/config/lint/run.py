@@ -30,6 +30,7 @@ RULES: Final[tuple[Rule, ...]] = (
     access.keys_not_asked_for,
     access.no_key_can_pass,
     access.expired_key,
+    access.key_stops_soon,
     access.hash_used_twice,
     access.model_glob_matches_nothing,
     addresses.bad_network,
