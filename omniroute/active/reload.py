@@ -187,5 +187,6 @@ def what_is_wrong(error: ConfigError) -> str:
 
 
 def _sent(loaded: Loaded) -> tuple[object, ...]:
-    """What goes out with the secrets that references stand for now."""
-    return loaded.snapshot.outlets, loaded.snapshot.hooks
+    """What is made with the secrets that references stand for now."""
+    snapshot = loaded.snapshot
+    return snapshot.outlets, snapshot.hooks, snapshot.passwords

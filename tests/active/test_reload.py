@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from omniroute.active import watch
+from omniroute.base.password import hash_password
 from tests.running import DEADLINE_S, ECHO, Gateway, running
 
 TWO = ECHO + "  second: {preset: echo}\n"
@@ -116,6 +117,59 @@ async def test_a_secrets_file_is_followed_too(tmp_path: Path) -> None:
         (tmp_path / "new").rename(secret)
         await gateway.until_generation(2)
         assert sent() == "Bearer new"
+
+
+async def test_a_secret_of_kubernetes_is_followed_also_when_it_comes_late(tmp_path: Path) -> None:
+    """A mounted Secret is swapped as a whole: here a credential, a password, and one to come."""
+    first, second = hash_password("first-password"), hash_password("second-password")
+    mount = tmp_path / "secrets"
+    for name, secrets in (
+        ("first", {"key": "old", "hash": first}),
+        ("next", {"key": "new", "hash": second, "late": "late"}),
+    ):
+        (mount / name).mkdir(parents=True)
+        for file, secret in secrets.items():
+            (mount / name / file).write_text(f"{secret}\n")
+    (mount / "..data").symlink_to("first")
+    for file in ("key", "hash", "late"):
+        (mount / file).symlink_to(f"..data/{file}")
+    connections = ", ".join(
+        f'{name}: {{api_key: "${{file:secrets/{name}}}"}}' for name in ("key", "late")
+    )
+    text = f"""
+version: 1
+auth: {{dashboard: {{password_hash: "${{file:secrets/hash}}"}}}}
+providers: {{lab: {{preset: openai, connections: {{{connections}}}}}}}
+"""
+    async with running(tmp_path, text) as gateway:
+
+        def known() -> tuple[set[str], str]:
+            snapshot = gateway.runtime.snapshot
+            sent = {value for one in snapshot.outlets.values() for _, value in one.headers}
+            return sent, snapshot.passwords.hashes["admin"].reveal()
+
+        digest = gateway.runtime.snapshot.digest
+        assert known() == ({"Bearer old"}, first)
+        (mount / "..new").symlink_to("next")
+        (mount / "..new").rename(mount / "..data")
+        await gateway.until_generation(2)
+        assert known() == ({"Bearer new", "Bearer late"}, second)
+        assert gateway.runtime.snapshot.digest == digest
+        login = {"password": "second-password"}
+        shown = await gateway.client.post("/api/auth/login", json=login)
+        config = await gateway.client.get("/api/config")
+        assert (shown.status_code, config.status_code) == (200, 200)
+        assert not any(word in config.text for word in ("Bearer", second))
+
+
+async def test_a_password_that_changes_alone_is_followed(tmp_path: Path) -> None:
+    hashed = tmp_path / "hash"
+    hashed.write_text(hash_password("first-password"))
+    text = ECHO + "auth: {dashboard: {password_hash: '${file:hash}'}}\n"
+    async with running(tmp_path, text) as gateway:
+        gateway.save(second := hash_password("second-password"), "hash")
+        await gateway.until_generation(2)
+        assert gateway.runtime.snapshot.passwords.hashes["admin"].reveal() == second
 
 
 async def test_a_broken_file_leaves_the_old_one_serving(tmp_path: Path) -> None:
