@@ -67,8 +67,9 @@ async def test_examples_have_the_fields_of_answers(tmp_path: Path, path: str) ->
     async with running(tmp_path, ECHO + RULES) as gateway:
         ask = {"model": "echo", "messages": [{"role": "user", "content": "hi"}]}
         await gateway.client.post("/v1/chat/completions", json=ask, headers={"X-Session-Id": "s"})
-        answer = (await gateway.client.get(path)).json()
-        example = examples()[f"GET {path}"]
+        asked = path.replace("<provider:str>", "echo").replace("<connection:str>", "default")
+        answer = (await gateway.client.get(asked)).json()
+        example = examples()[f"GET {shown(path)}"]
         assert set(example) == set(answer)
         for name, value in example.items():
             known, real = row_fields(value), row_fields(answer[name])
