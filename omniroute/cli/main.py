@@ -70,6 +70,11 @@ COMMANDS: Final[Mapping[str, Lazy]] = {
         "serve",
         "Serve the gateway; reloads by itself when the configuration changes.",
     ),
+    "show": Lazy(
+        "omniroute.cli.show",
+        "show_command",
+        "Tell what became of a request: who asked, what was decided, each attempt, timings, cost.",
+    ),
     "sql": Lazy("omniroute.cli.sql", "sql_command", "Ask the usage database a question in SQL."),
     "test": Lazy(
         "omniroute.cli.test",

@@ -84,10 +84,10 @@ def print_table(console: Console, columns: Sequence[str], types: Sequence[str], 
     wide = len(columns) * _MIN_COLUMN_CHARS > console.width
     for name, type_ in zip(columns, types, strict=True):
         justify = "right" if _is_numeric(type_) else "left"
-        table.add_column(Text(_printable(name)), justify=justify, overflow="fold")
+        table.add_column(Text(printable(name)), justify=justify, overflow="fold")
     for count, row in enumerate(rows, start=1):
         cells = [
-            Text(_NULL, style="dim") if value is None else Text(_printable(_short(value)))
+            Text(_NULL, style="dim") if value is None else Text(printable(_short(value)))
             for value in row
         ]
         if wide:
@@ -108,15 +108,15 @@ def _upright(columns: Sequence[str], cells: Sequence[Text]) -> Table:
     grid.add_column(style="bold")
     grid.add_column(overflow="fold")
     for name, cell in zip(columns, cells, strict=True):
-        grid.add_row(Text(_printable(name)), cell)
+        grid.add_row(Text(printable(name)), cell)
     return grid
 
 
 def _plain(columns: Sequence[str], types: Sequence[str], rows: Rows) -> Iterator[str]:
     cells = [
-        [_NULL if value is None else _printable(_short(value)) for value in row] for row in rows
+        [_NULL if value is None else printable(_short(value)) for value in row] for row in rows
     ]
-    header = [_printable(name) for name in columns]
+    header = [printable(name) for name in columns]
     return _padded([header, *cells], [_is_numeric(type_) for type_ in types])
 
 
@@ -143,10 +143,10 @@ def _markdown(columns: Sequence[str], types: Sequence[str], rows: Rows) -> Itera
         escaped = (cell.replace("\\", "\\\\").replace("|", "\\|") for cell in cells)
         return f"| {' | '.join(escaped)} |\n"
 
-    yield line(_printable(name) for name in columns)
+    yield line(printable(name) for name in columns)
     yield f"|{'|'.join('---:' if _is_numeric(type_) else '---' for type_ in types)}|\n"
     for row in rows:
-        yield line("" if value is None else _printable(_short(value)) for value in row)
+        yield line("" if value is None else printable(_short(value)) for value in row)
 
 
 def _is_numeric(type_: str) -> bool:
@@ -160,7 +160,7 @@ def _short(value: Any) -> str:
     return exact(value)
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """What clients put into rows must not steer a terminal or break a line."""
     if text.isprintable():
         return text

@@ -87,6 +87,11 @@ _QUESTIONS: Final = (
     ("latency", "24h", "Show how long answers take: the gateway's part, the provider's, in all."),
     ("cost", "30d", "Show what each UTC day cost."),
     ("cache", "7d", "Show what providers' caches and the gateway's own gave."),
+    (
+        "focus",
+        "30d",
+        "Write cost in the columns of FOCUS 1.2, for FinOps tools; mostly with --csv.",
+    ),
     ("commits", "30d", "Show what each configuration did to errors, latency and cost."),
 )
 for _item in _QUESTIONS:

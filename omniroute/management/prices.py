@@ -26,7 +26,7 @@ class PriceTier(Struct, frozen=True, kw_only=True, rename="camel"):
     cache_creation: float | None
 
 
-class ModelPrice(Place, frozen=True, kw_only=True, rename="camel"):
+class PriceReport(Place, frozen=True, kw_only=True, rename="camel"):
     """US dollars per million tokens, and for each request and unit (a picture). All are null, and
     `source` too, where nobody knows the price; it is never 0 then. `source` is `config` with the
     place that declares it, `preset` for what is free by its nature, or the catalog with its day."""
@@ -42,14 +42,14 @@ class ModelPrice(Place, frozen=True, kw_only=True, rename="camel"):
     date: str | None = None
 
 
-def prices(runtime: Runtime) -> dict[str, dict[str, ModelPrice]]:
+def prices(runtime: Runtime) -> dict[str, dict[str, PriceReport]]:
     """By provider and model, as both are declared."""
     config = runtime.snapshot.config
-    found: dict[str, dict[str, ModelPrice]] = {}
+    found: dict[str, dict[str, PriceReport]] = {}
     for provider, model, card in _cards(runtime.snapshot.index, runtime):
         mark = config.positions.get(("providers", provider, "models", model, "price"))
         if card is None:
-            told = ModelPrice(file=None, line=None)
+            told = PriceReport(file=None, line=None)
         elif card.source == "config" and mark is None:
             told = replace(_told(card, None), source="preset")
         else:
@@ -69,9 +69,9 @@ def _cards(index: ModelIndex, runtime: Runtime) -> Iterator[tuple[str, str, Pric
         yield leaf.provider.id, declared.id, card
 
 
-def _told(card: PriceCard, mark: Mark | None) -> ModelPrice:
+def _told(card: PriceCard, mark: Mark | None) -> PriceReport:
     source, _, date = card.source.partition(", ")
-    return ModelPrice(
+    return PriceReport(
         file=None if mark is None else mark.file,
         line=None if mark is None else mark.line,
         **_of_tokens(card.base),

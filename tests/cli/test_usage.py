@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -186,6 +187,35 @@ def test_commits_are_told_apart(folder: Path) -> None:
     assert (newer["requests"], newer["refused_percent"]) == (2, 50)
 
 
+FOCUS_MUST = re.findall(
+    r"\w+",
+    """BilledCost BillingAccountId BillingAccountName BillingCurrency BillingPeriodEnd
+BillingPeriodStart ChargeCategory ChargeClass ChargeDescription ChargePeriodEnd ChargePeriodStart
+ContractedCost EffectiveCost InvoiceIssuerName ListCost PricingQuantity PricingUnit ProviderName
+PublisherName ServiceCategory ServiceName""",
+)
+
+
+def test_focus_has_its_columns_and_the_same_sum(folder: Path) -> None:
+    found = rows(folder, "focus")
+    assert set(FOCUS_MUST) <= set(found[0])
+    assert [name for name in found[0] if name not in FOCUS_MUST and not name.startswith("x_")] == [
+        "ChargeFrequency",
+        "ConsumedQuantity",
+        "ConsumedUnit",
+        "ServiceSubcategory",
+        "SubAccountId",
+        "SubAccountName",
+        "Tags",
+    ]
+    assert sum(each["BilledCost"] for each in found) == pytest.approx(0.02355)
+    (mine,) = [each for each in found if each["SubAccountId"] == "it's"]
+    assert mine["ChargePeriodStart"] == f"{NOW:%Y-%m-%d}T00:00:00Z"
+    assert mine["BillingPeriodStart"] == f"{NOW:%Y-%m}-01T00:00:00Z"
+    assert json.loads(mine["Tags"]) == {"team": "web", "env": "ci"}
+    assert (mine["PricingQuantity"], mine["x_Requests"], mine["ChargeClass"]) == (1500, 1, None)
+
+
 def test_budgets_count_what_their_scope_covers(folder: Path) -> None:
     found = {found["budget"]: found for found in rows(folder, "budgets")}
     assert {name: row["spent_usd"] for name, row in found.items()} == {
@@ -202,7 +232,10 @@ def test_budgets_count_what_their_scope_covers(folder: Path) -> None:
 QUESTIONS = [
     ["--by", "tag"],
     ["--by", "key"],
-    *([name] for name in ("top", "errors", "latency", "cost", "cache", "budgets", "commits")),
+    *(
+        [name]
+        for name in ("top", "errors", "latency", "cost", "cache", "budgets", "focus", "commits")
+    ),
 ]
 
 

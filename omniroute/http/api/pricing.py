@@ -5,11 +5,11 @@ from __future__ import annotations
 from omniroute.http.api.operation import operation
 from omniroute.http.edge.routes import Surface
 from omniroute.management import prices
-from omniroute.management.prices import ModelPrice
+from omniroute.management.prices import PriceReport
 from omniroute.worker.runtime import Runtime
 
 
-async def _prices(runtime: Runtime) -> dict[str, dict[str, ModelPrice]]:
+async def _prices(runtime: Runtime) -> dict[str, dict[str, PriceReport]]:
     return prices.prices(runtime)
 
 
