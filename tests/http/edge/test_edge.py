@@ -270,7 +270,11 @@ async def test_a_key_sees_and_uses_its_own_models(tmp_path: Path) -> None:
     config = GUARDED.replace("providers:", "providers:\n  other: {preset: echo}")
     async with running(tmp_path, config) as gateway:
         rows = (await gateway.client.get("/v1/models", headers=bearer(KEY))).json()["data"]
-        assert [row["id"] for row in rows] == ["echo/echo", "echo/echo-embedding"]
+        assert [row["id"] for row in rows] == [
+            "echo/echo",
+            "echo/echo-embedding",
+            "echo/echo-image",
+        ]
         ask = {**ASK, "model": "other/echo"}
         assert (await gateway.client.post(CHAT, json=ask, headers=bearer(KEY))).status_code == 403
         reply = await gateway.client.get("/v1/models/other/echo", headers=bearer(KEY))
