@@ -21,7 +21,7 @@ T = TypeVar("T")
 Role = Literal["inference", "viewer", "admin"]
 LoginRole = Literal["viewer", "admin"]
 RequestLog = Literal["off", "on", "terminal"]
-ModelKind = Literal["chat", "embedding", "image", "transcription"]
+ModelKind = Literal["chat", "embedding", "image", "rerank", "moderation", "transcription"]
 Balance = Literal[
     "priority",
     "weighted",
@@ -189,7 +189,7 @@ class Price(Struct, frozen=True, kw_only=True, rename=name_in_file):
     cached_input_nanousd: Usd | None = None
     cache_write_nanousd: Usd | None = None
     unit_nanousd: Usd | None = None
-    """Of one unit, not of a million, where a model is not paid for by tokens: a picture."""
+    """Of one unit, not of a million, where tokens are not what is paid for: a picture, a search."""
 
 
 class Model(Struct, frozen=True, kw_only=True):

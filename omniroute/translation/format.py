@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, cast
 
 from msgspec import Struct, structs
@@ -30,11 +30,8 @@ _CONVERTERS: Final = (
     ("request", "encode"),
     ("response", "decode"),
     ("response", "encode"),
-    ("errors", "decode"),
-    ("errors", "encode"),
 )
-
-_TASK_CONVERTERS: Final = _CONVERTERS[:4]
+_ERRORS: Final = (("errors", "decode"), ("errors", "encode"))
 
 
 class Unsupported(Struct, frozen=True, kw_only=True):
@@ -77,6 +74,8 @@ class Task(Struct, frozen=True, kw_only=True):
     kind: ModelKind
     serves: bool
     """Its clients ask for that."""
+    tells: bool
+    """And what they ask can be said in other formats."""
     passes: bool
     """Its providers can be asked for that by its own clients."""
     asks: bool
@@ -101,6 +100,8 @@ class Format(Struct, frozen=True, kw_only=True):
 
     name: str
     table: Table
+    chats: bool
+    """Its models chat; else it has those of other kinds alone."""
     endpoints: tuple[Endpoint, ...]
     framing: Framing
     functions: Mapping[str, Converter]
@@ -170,31 +171,13 @@ class _Writer:
     def write(self) -> None:
         table = self.table
         self.compiler.add_mappings(("mappings",))
-        for section, direction in _CONVERTERS:
-            template = table.section(section, direction)
-            if template is None:
-                message = f"{section} needs {direction}"
-                self.problems.append(Problem(path=(section,), message=message))
-            else:
-                self.add((section, direction), template)
-        self.add(("response", "decode"), self._answer_facts(), "response.read")
-        self.add(("request", "decode"), self._said(), "request.said")
+        if _chats(table):
+            self._write_chat()
+        self._need(_ERRORS if _chats(table) or table.section("client") else _ERRORS[:1])
         for direction in ("encode", "decode") if table.section("count") is not None else ():
             self.add(("count", direction), table.section("count", direction) or {})
         for kind in TASKS:
             self._write_task(kind)
-        self.add(("facts",), table.section("facts") or {})
-        self.add(("stream", "start"), table.section("stream", "start") or {})
-        template = table.section("stream", "decode")
-        if not isinstance(template, list):
-            message = "stream.decode is a list of rows"
-            self.problems.append(Problem(path=("stream", "decode"), message=message))
-            template = []
-        rows = cast(list[Any], template)
-        self.add(("stream", "decode"), rows)
-        # Rows that only build blocks cost nothing where the bytes pass through.
-        watched = [row for row in rows if self._is_watched(row)]
-        self.add(("stream", "decode"), watched, "stream.watch")
         for field, template in table.mapping("set").items():
             self.add(("set", field), template)
         for field, rule in table.mapping("unsupported").items():
@@ -211,6 +194,33 @@ class _Writer:
         for kind in TASKS:
             _, problems = known_fields(table.mapping(kind, "fields"))
             self.problems += [_under(kind, problem) for problem in problems]
+
+    def _need(self, converters: Sequence[tuple[str, str]]) -> None:
+        for section, direction in converters:
+            template = self.table.section(section, direction)
+            if template is None:
+                message = f"{section} needs {direction}"
+                self.problems.append(Problem(path=(section,), message=message))
+            else:
+                self.add((section, direction), template)
+
+    def _write_chat(self) -> None:
+        table = self.table
+        self._need(_CONVERTERS)
+        self.add(("response", "decode"), self._answer_facts(), "response.read")
+        self.add(("request", "decode"), self._said(), "request.said")
+        self.add(("facts",), table.section("facts") or {})
+        self.add(("stream", "start"), table.section("stream", "start") or {})
+        template = table.section("stream", "decode")
+        if not isinstance(template, list):
+            message = "stream.decode is a list of rows"
+            self.problems.append(Problem(path=("stream", "decode"), message=message))
+            template = []
+        rows = cast(list[Any], template)
+        self.add(("stream", "decode"), rows)
+        # Rows that only build blocks cost nothing where the bytes pass through.
+        watched = [row for row in rows if self._is_watched(row)]
+        self.add(("stream", "decode"), watched, "stream.watch")
 
     def _answer_facts(self) -> dict[str, Any]:
         """The part of the response's decoder that reads usage, its tier and the stop reason."""
@@ -268,7 +278,7 @@ class _Writer:
     def _write_sides(self, kind: ModelKind) -> None:
         """What clients ask and get, what providers are asked and give; one of them may be all."""
         table = self.table
-        for section, direction in _TASK_CONVERTERS:
+        for section, direction in _CONVERTERS:
             if (template := table.section(kind, section, direction)) is not None:
                 self.add((kind, section, direction), template)
         needs: dict[tuple[str, str], tuple[str, str]] = {
@@ -384,8 +394,9 @@ def make_format(table: Table, program: Program) -> Format:
     return Format(
         name=table.name,
         table=table,
+        chats=_chats(table),
         endpoints=endpoints_of(table)[0],
-        framing=FRAMINGS[table.sections["framing"]],
+        framing=FRAMINGS[table.sections.get("framing", "sse")],
         functions=functions,
         writers=writers,
         unsupported=tuple(
@@ -403,7 +414,7 @@ def make_format(table: Table, program: Program) -> Format:
         extra=_extra(table, functions),
         answers_need_hub="hub" in answering,
         forgets=frozenset(table.sections.get("forgets") or ()),
-        named=table.sections["framing"] == "sse-named",
+        named=table.section("framing") == "sse-named",
         marker=marker.encode() if isinstance(marker, str) else None,
         tasks={
             kind: _task(table, program, functions, kind) for kind in TASKS if table.mapping(kind)
@@ -412,16 +423,21 @@ def make_format(table: Table, program: Program) -> Format:
     )
 
 
+def _chats(table: Table) -> bool:
+    return table.section("paths") is not None
+
+
 def _task(
     table: Table, program: Program, functions: Mapping[str, Converter], kind: ModelKind
 ) -> Task:
-    serves = f"{kind}.request.decode" in functions
+    tells = f"{kind}.request.decode" in functions
     passes = f"{kind}.response.decode" in functions
-    reads = program.root_reads(f"{kind}.request.decode") if serves else frozenset[str]()
+    reads = program.root_reads(f"{kind}.request.decode") if tells else frozenset[str]()
     known = reads | set(table.section(kind, "known") or ())
     return Task(
         kind=kind,
-        serves=serves,
+        serves=any(one.kind == kind for one in endpoints_of(table)[0]),
+        tells=tells,
         passes=passes,
         asks=f"{kind}.request.encode" in functions,
         paths=table.mapping(kind, "paths"),
@@ -430,7 +446,7 @@ def _task(
         times=table.section(kind, "batch", "times"),
         streams=table.section(kind, "stream") is not None,
         fields=known_fields(table.mapping(kind, "fields"))[0],
-        known_fields=None if "@" in reads else frozenset(known),
+        known_fields=None if "@" in reads or not tells else frozenset(known),
         setters={field: functions[f"{kind}.set.{field}"] for field in table.mapping(kind, "set")},
     )
 

@@ -363,7 +363,9 @@ def index_by(items: Any, key: Any) -> dict[str, Any]:
 
 
 def get(mapping: Any, key: Any) -> Any:
-    """A member by a name that is only known at run time."""
+    """A member by a name, or an item by its place, that is only known at run time."""
+    if is_array(mapping):
+        return mapping[key] if type(key) is int and 0 <= key < len(mapping) else None
     return mapping.get(key) if is_object(mapping) and type(key) is str else None
 
 

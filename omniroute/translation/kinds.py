@@ -30,4 +30,10 @@ TASKS: Final[Mapping[ModelKind, TaskKind]] = {
         needs="inputs", nothing="the request holds nothing to embed", gives="vectors"
     ),
     "image": TaskKind(needs="prompt", nothing="the request says nothing to draw", gives="images"),
+    "rerank": TaskKind(
+        needs="documents", nothing="the request holds no documents", gives="results"
+    ),
+    "moderation": TaskKind(
+        needs="inputs", nothing="the request holds nothing to judge", gives="results"
+    ),
 }

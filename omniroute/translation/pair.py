@@ -121,7 +121,8 @@ class FormatPair:
         )
         self._note: str | None = client.table.section("continuing", "note")
         self._setters = upstream.setters
-        self._ways = {stream: _way(upstream, stream=stream) for stream in (False, True)}
+        ways = (False, True) if upstream.chats else ()
+        self._ways = {stream: _way(upstream, stream=stream) for stream in ways}
         self._asks = tuple(upstream.table.mapping("passthrough", "ask"))
         own = upstream.framing.encoder().encode(b"{}")[:1]
         self._foreign = frozenset((b"{", b"[")) - {own}

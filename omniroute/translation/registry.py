@@ -128,7 +128,7 @@ class FormatSet:
             (name, kind): ClientSide(one) if kind == "chat" else TaskClient(one, kind)
             for name, one in formats.items()
             for kind in KINDS
-            if _serves(one, kind)
+            if _serves(one, kind) or (kind == "chat" and one.endpoints)
         }
         self._pairs: dict[tuple[str, str, str], FormatPair] = {
             (client.name, upstream.name, kind): _pair(client, upstream, kind)
@@ -192,6 +192,12 @@ def _prefixes(formats: Mapping[str, Format]) -> Iterator[tuple[str, Endpoint]]:
                 yield path, format.endpoints[0]
 
 
+def _paths(format: Format) -> Iterator[str]:
+    """Of its providers, where they do not chat."""
+    for task in format.tasks.values():
+        yield from task.paths.values()
+
+
 def _about(format: Format) -> About:
     table = format.table
     title = table.section("title")
@@ -199,8 +205,8 @@ def _about(format: Format) -> About:
         name=format.name,
         title=title if isinstance(title, str) else format.name,
         file=table.file,
-        framing=table.sections["framing"],
-        path=table.sections["paths"]["chat"],
+        framing=table.section("framing") or "",
+        path=table.section("paths", "chat") or next(iter(_paths(format)), ""),
         drops=tuple(row.field for row in format.unsupported if row.action == "drop"),
         rejects=tuple(row.field for row in format.unsupported if row.action == "reject"),
     )
@@ -337,15 +343,19 @@ class TaskClient(ClientSide):
 
 def _serves(format: Format, kind: ModelKind) -> bool:
     """Whether the format's clients can ask models of that kind."""
-    return kind == "chat" or (kind in format.tasks and format.tasks[kind].serves)
+    if kind == "chat":
+        return format.chats
+    return kind in format.tasks and format.tasks[kind].serves
 
 
 def _asks(format: Format, kind: ModelKind, *, by: Format | None = None) -> bool:
     """Whether models of that kind can be asked in the format, by clients of that one or of any."""
     if kind == "chat":
-        return True
+        return format.chats
     task = format.tasks.get(kind)
-    return task is not None and (task.asks or (task.passes and by is format))
+    if task is None or by is format:
+        return task is not None and task.passes
+    return task.asks and (by is None or by.tasks[kind].tells)
 
 
 def _pair(client: Format, upstream: Format, kind: ModelKind) -> FormatPair:

@@ -24,7 +24,9 @@ SECTIONS: Final = frozenset(
         *TASKS,
     }
 )
-NEEDED: Final = ("format", "paths", "framing", "request", "response", "errors", "stream")
+NEEDED: Final = ("format", "errors")
+CHATS: Final = ("paths", "framing", "request", "response", "stream")
+"""The sections of a format that chats: all of them, or none where it has other models alone."""
 _TASK: Final[Mapping[str, frozenset[str]]] = {
     "": frozenset(
         {
@@ -164,12 +166,16 @@ def _mark(tree: Map, lines: list[str], problem: Problem) -> Mark:
 
 
 def _shape_problems(table: Table) -> list[Problem]:
+    chats = any(key in table.sections for key in CHATS)
     problems = [_unknown((key,), key, SECTIONS) for key in table.sections if key not in SECTIONS]
     problems += [
         Problem(path=(), message=f"a table needs the section {key}")
-        for key in NEEDED
+        for key in (*NEEDED, *(CHATS if chats else ()))
         if key not in table.sections
     ]
+    if not chats and not any(kind in table.sections for kind in TASKS):
+        message = f"a table needs the sections of a chat ({', '.join(CHATS)}), or another kind's"
+        problems.append(Problem(path=(), message=message))
     for dotted, allowed in INNER.items():
         path = tuple(dotted.split("."))
         value = table.section(*path)

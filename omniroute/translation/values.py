@@ -31,7 +31,7 @@ class Usage(Struct, frozen=True, kw_only=True):
     output: int | None = None
     reasoning: int | None = None
     units: int | None = None
-    """What is not counted in tokens: images."""
+    """What is not counted in tokens: pictures, searches."""
     service_tier: str | None = None
     """What the provider says it served, in its own word."""
 
@@ -61,7 +61,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     images: bool = False
     temperature: float | None = None
     units: int = 0
-    """How many are asked for of what is not counted in tokens: images."""
+    """How many are asked for of what is not counted in tokens."""
     calls: tuple[str, ...] = ()
     """Ids of the tool calls in the history, where clients of the format forget what came with
     them."""

@@ -3,7 +3,7 @@
 It repeats the last user message, so that a gateway can be tried, shown and tested without network
 or keys. Answers depend on the request alone, but for `created`. Token counts are estimates of four
 characters each. It has a model for each kind: `echo` chats, `echo-embedding` makes vectors,
-`echo-image` pictures.
+`echo-image` pictures, `echo-rerank` orders documents, `echo-moderation` judges texts.
 """
 
 from __future__ import annotations
@@ -22,11 +22,15 @@ from omniroute.base.heavy import BIG_BYTES
 from omniroute.upstream.client import Bounds, UpstreamRequest
 from omniroute.upstream.echo_answer import EchoAnswer, EchoRefusal, answer_chat
 from omniroute.upstream.echo_images import answer_images, stream_images
+from omniroute.upstream.echo_judges import answer_judgement, answer_order
 from omniroute.upstream.echo_vectors import answer_vectors
 
 MODEL: Final = "echo"
 VECTOR_MODEL: Final = "echo-embedding"
 IMAGE_MODEL: Final = "echo-image"
+ORDER_MODEL: Final = "echo-rerank"
+JUDGE_MODEL: Final = "echo-moderation"
+MODELS: Final = (MODEL, VECTOR_MODEL, IMAGE_MODEL, ORDER_MODEL, JUDGE_MODEL)
 _JSON: Final[Mapping[str, str]] = {"content-type": "application/json"}
 _SSE: Final[Mapping[str, str]] = {"content-type": "text/event-stream", "cache-control": "no-cache"}
 
@@ -38,8 +42,7 @@ class EchoTransport:
         path = urlsplit(request.url).path.rstrip("/")
         try:
             if path.endswith("/models") and request.method == "GET":
-                models = (MODEL, VECTOR_MODEL, IMAGE_MODEL)
-                return _whole(200, {"object": "list", "data": list(map(_model_entry, models))})
+                return _whole(200, {"object": "list", "data": list(map(_model_entry, MODELS))})
             if path.endswith("/chat/completions") and request.method == "POST":
                 if len(request.body) < BIG_BYTES:
                     return _chat(request.body)
@@ -98,9 +101,19 @@ def _images(body: bytes) -> EchoExchange:
     return EchoExchange(200, _SSE, (_frame(event, event["type"]) for event in events))
 
 
+def _order(body: bytes) -> EchoExchange:
+    return _whole(200, answer_order(_read(body, ORDER_MODEL)))
+
+
+def _judge(body: bytes) -> EchoExchange:
+    return _whole(200, answer_judgement(_read(body, JUDGE_MODEL)))
+
+
 _TASKS: Final[Mapping[str, Callable[[bytes], EchoExchange]]] = {
     "/embeddings": _vectors,
     "/images/generations": _images,
+    "/rerank": _order,
+    "/moderations": _judge,
 }
 
 

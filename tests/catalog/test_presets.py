@@ -18,7 +18,15 @@ from omniroute.upstream.echo_vectors import DIMENSIONS
 from tests.catalog.providers import provider_at
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
-FORMATS = {"openai-chat", "openai-responses", "anthropic", "gemini", "ollama"}
+FORMATS = {
+    "openai-chat",
+    "openai-responses",
+    "anthropic",
+    "gemini",
+    "ollama",
+    "voyage",
+    "cohere-rerank",
+}
 
 
 def test_the_echo_preset_needs_no_key_and_costs_nothing() -> None:
@@ -31,6 +39,8 @@ def test_the_echo_preset_needs_no_key_and_costs_nothing() -> None:
             id="echo-embedding", kind="embedding", price=free, dimensions=DIMENSIONS
         ),
         "echo-image": Model(id="echo-image", kind="image", price=free),
+        "echo-rerank": Model(id="echo-rerank", kind="rerank", price=free),
+        "echo-moderation": Model(id="echo-moderation", kind="moderation", price=free),
     }
 
 

@@ -152,7 +152,7 @@ def test_every_request_of_the_golden_cases_passes() -> None:
     assert set(refused) == wrong
 
 
-@given(ANY, st.sampled_from(formats().names()))
+@given(ANY, st.sampled_from(sorted(formats().speaking["chat"])))
 def test_any_json_passes_or_is_refused_by_its_path(value: Any, format: str) -> None:
     body = cast("dict[str, Any]", value) if isinstance(value, dict) else {"messages": value}
     error = refusal(format, body)

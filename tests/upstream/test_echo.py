@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from omniroute.upstream.client import Bounds, UpstreamRequest
-from omniroute.upstream.echo import EchoTransport
+from omniroute.upstream.echo import MODELS, EchoTransport
 from omniroute.upstream.options import TransportOptions
 from omniroute.upstream.pool import TransportPool
 
@@ -181,7 +181,7 @@ async def test_bad_requests_get_the_formats_error(
 async def test_models_are_listed_and_other_paths_are_not_found() -> None:
     status, raw = await call({}, path="/v1/models", method="GET")
     ids = [model["id"] for model in orjson.loads(raw)["data"]]
-    assert (status, ids) == (200, ["echo", "echo-embedding", "echo-image"])
+    assert (status, ids) == (200, list(MODELS))
     assert (await call({}, path="/v1/images/generations"))[0] == 404
     await EchoTransport().close()
 

@@ -75,6 +75,12 @@ WRONG: dict[str, list[tuple[dict[str, Any], str]]] = {
         ({**CHAT, "options": {"temperature": "hot"}}, "options.temperature"),
         ({**CHAT, "stream": "yes"}, "stream"),
     ],
+    "openai-completions": [
+        ({}, "prompt"),
+        ({"prompt": {}}, "prompt"),
+        ({"prompt": "hi", "max_tokens": "many"}, "max_tokens"),
+        ({"prompt": "hi", "n": 0}, "n"),
+    ],
     "ollama-generate": [
         ({"prompt": {}}, "prompt"),
         ({"prompt": "hi", "images": "x"}, "images"),
@@ -88,7 +94,7 @@ ENDPOINTS = [
 
 
 def test_every_format_is_tried() -> None:
-    assert set(WRONG) == set(formats().names())
+    assert set(WRONG) == formats().speaking["chat"]
 
 
 @pytest.mark.parametrize(
