@@ -34,6 +34,11 @@ COMMANDS: Final[Mapping[str, Lazy]] = {
         "explain_command",
         "Tell what a diagnostic CODE means, by a wrong and a right example; without it, list all.",
     ),
+    "export": Lazy(
+        "omniroute.cli.export",
+        "export_command",
+        "Write the usage data to Parquet or CSV by day, or into one SQLite file.",
+    ),
     "formats": Lazy(
         "omniroute.cli.formats",
         "formats_command",

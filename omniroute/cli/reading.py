@@ -130,10 +130,10 @@ def _write(
     if form == "table" and output is None and sys.stdout.isatty():
         from rich.console import Console
 
-        print_table(Console(), columns, types, _rows(cursor))
+        print_table(Console(), columns, types, fetched(cursor))
         return
     with _sink(output) as file:
-        for piece in render_rows(columns, types, _rows(cursor), form):
+        for piece in render_rows(columns, types, fetched(cursor), form):
             file.write(piece.encode())
 
 
@@ -151,6 +151,7 @@ def _sink(output: str | None) -> Generator[BinaryIO]:
         raise UsageError(f"cannot write {output}: {exc.strerror}") from exc
 
 
-def _rows(cursor: duckdb.DuckDBPyConnection) -> Iterator[Sequence[Any]]:
+def fetched(cursor: duckdb.DuckDBPyConnection) -> Iterator[Sequence[Any]]:
+    """The rows, of which few are held at a time."""
     while rows := cursor.fetchmany(_FETCH_ROWS):
         yield from rows
