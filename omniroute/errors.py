@@ -97,7 +97,10 @@ class Original(NamedTuple):
 
 
 class RequestError(OmnirouteError):
-    """What a client is told. `status` defaults to the kind's; `param` is the wrong field's path."""
+    """What a client is told. `status` defaults to the kind's; `param` is the wrong field's path.
+
+    `diagnostics` are why the configuration that was asked for is refused, typed as ConfigError's.
+    """
 
     def __init__(
         self,
@@ -110,9 +113,11 @@ class RequestError(OmnirouteError):
         retry_after_s: float | None = None,
         headers: Mapping[str, str] | None = None,
         original: Original | None = None,
+        diagnostics: Sequence[object] = (),
     ) -> None:
         super().__init__(message)
         self.original = original
+        self.diagnostics = tuple(diagnostics)
         self.kind: Kind = kind
         self.message = message
         self.status = STATUS[kind] if status is None else status

@@ -101,6 +101,7 @@ def _require_good(after: Inspected) -> None:
         "unprocessable",
         "; ".join(f"{item.code} {item.path}: {item.message}" for item in found[:5]),
         param=first.path if first is not None else None,
+        diagnostics=found,
     )
 
 

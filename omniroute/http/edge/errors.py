@@ -17,6 +17,7 @@ from sanic.exceptions import (
     SanicException,
 )
 
+from omniroute.config.diagnostics import Diagnostic
 from omniroute.errors import RequestError
 from omniroute.http.edge.endpoints import MANAGEMENT
 from omniroute.http.edge.insides import MalformedRequest
@@ -27,9 +28,10 @@ _log = logging.getLogger("omniroute.http")
 
 
 class ErrorDetails(Struct, frozen=True):
-    """`field` is the path of the field that is wrong."""
+    """`field` is the path of the field that is wrong; `diagnostics` are what a check found."""
 
-    field: str
+    field: str | UnsetType = UNSET
+    diagnostics: list[Diagnostic] | UnsetType = UNSET
 
 
 class ErrorBody(Struct, frozen=True, kw_only=True):
@@ -120,6 +122,14 @@ def waiting_s(error: RequestError) -> str | None:
 
 
 def _management(error: RequestError) -> bytes:
-    details = UNSET if error.param is None else ErrorDetails(field=error.param)
-    told = ErrorBody(code=error.code or error.kind, message=error.message, details=details)
+    found = [item for item in error.diagnostics if isinstance(item, Diagnostic)]
+    details = ErrorDetails(
+        field=UNSET if error.param is None else error.param, diagnostics=found or UNSET
+    )
+    known = error.param is not None or bool(found)
+    told = ErrorBody(
+        code=error.code or error.kind,
+        message=error.message,
+        details=details if known else UNSET,
+    )
     return msgspec.json.encode(Error(error=told))
