@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import secrets
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
@@ -11,6 +12,8 @@ from omniroute.admission.values import Caller, Refuse, Surface
 from omniroute.config.model import Config, Key, LoginRole, Mark, Role
 from omniroute.errors import RequestError
 
+KEY_PREFIX = "omr_"
+_KEY_BYTES = 32
 MAX_KEY_CHARS = 512  # ours have about 50; longer is refused before a byte is hashed
 
 _ANONYMOUS = Caller(roles=frozenset(("inference",)))
@@ -19,6 +22,12 @@ _IMPLIED: Mapping[Role, frozenset[Role]] = {
     "viewer": frozenset(("viewer",)),
     "admin": frozenset(("admin", "viewer")),
 }
+
+
+def make_key() -> tuple[str, str]:
+    """A new key, to be told once, and its hash as a file has it."""
+    key = KEY_PREFIX + secrets.token_urlsafe(_KEY_BYTES)
+    return key, f"sha256:{hashlib.sha256(key.encode()).hexdigest()}"
 
 
 def caller_of_login(role: LoginRole) -> Caller:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -13,6 +11,7 @@ import click
 import orjson
 
 from omniroute.active.disk import Disk, write_atomic
+from omniroute.admission.keys import make_key
 from omniroute.cli import completing
 from omniroute.cli.options import (
     check_with,
@@ -32,9 +31,6 @@ from omniroute.config.splices import EditError
 from omniroute.config.yamltree import find, key_mark
 from omniroute.errors import ConfigError, LedgerError, UsageError
 from omniroute.ledger.named import moment_sql, named_sql
-
-KEY_PREFIX: Final = "omr_"
-_KEY_BYTES: Final = 32
 
 
 @click.group("keys")
@@ -66,14 +62,13 @@ def keys_new(
 
     The key is printed once and stored nowhere; the file gets its hash alone.
     """
-    key = KEY_PREFIX + secrets.token_urlsafe(_KEY_BYTES)
-    digest = hashlib.sha256(key.encode()).hexdigest()
+    key, digest = make_key()
     entry = _entry(digest, tags=_parse_tags(tags), models=models, roles=roles, expires=expires)
     text = edit_text("", {"keys": {name: entry}})
     _check_entry(text)
     shut = write and _write_entry(config_files(config), name, entry)
     if as_json:
-        made = {"name": name, "key": key, "hash": f"sha256:{digest}"}
+        made = {"name": name, "key": key, "hash": digest}
         click.echo(orjson.dumps(made).decode())
         return
     click.echo(key)
@@ -102,8 +97,7 @@ def keys_rotate(
     """
     if now and finish:
         raise UsageError("--now makes a new key, --finish makes none; give one of them")
-    key = KEY_PREFIX + secrets.token_urlsafe(_KEY_BYTES)
-    new = f"sha256:{hashlib.sha256(key.encode()).hexdigest()}"
+    key, new = make_key()
 
     def rotate(entry: dict[str, Any]) -> None:
         hash_: object = entry["hash"]
@@ -248,7 +242,7 @@ def _entry(
     expires: str | None,
 ) -> Values:
     given = {"tags": tags, "models": list(models), "roles": list(roles), "expires": expires}
-    return {"hash": f"sha256:{digest}", **{name: value for name, value in given.items() if value}}
+    return {"hash": digest, **{name: value for name, value in given.items() if value}}
 
 
 def _check_entry(text: str) -> None:

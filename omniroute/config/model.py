@@ -516,6 +516,12 @@ class Expect(Struct, frozen=True, kw_only=True):
     warn: tuple[str, ...] | UnsetType = UNSET
 
 
+class Management(Struct, frozen=True, kw_only=True):
+    """What the management API may do to the files."""
+
+    write: Literal["off", "file"] = "file"
+
+
 class ConfigTest(Struct, frozen=True, kw_only=True):
     """One case of the `tests:` section; `mark` is where it stands."""
 
@@ -548,6 +554,7 @@ class Config(Struct, frozen=True, kw_only=True):
     state: State = State()
     usage: UsageSettings = UsageSettings()
     reload: Reload = Reload()
+    management: Management = Management()
     tests: tuple[ConfigTest, ...] = ()
     positions: Derived[Mapping[tuple[str | int, ...], Mark]] = {}
     """Path of a node, for example ("policies", 2, "when"), to where it stands."""

@@ -24,7 +24,7 @@ from omniroute.worker.runtime import Runtime
 
 LOCK_FILE = "config.lock"
 REFUSES: Final = (409, 412, 422)
-"""The statuses that `change_section` refuses with."""
+"""The statuses that `change_config` refuses with, beside 403 where the API may only read."""
 
 
 async def change_section(
@@ -34,12 +34,7 @@ async def change_section(
     *,
     if_match: str | None = None,
 ) -> str:
-    """Merge `values` into a section, and serve the result; its digest.
-
-    Values that are in the files already write nothing. `if_match` is the digest that the change was
-    made for. Raises RequestError: conflict (409) where the files do not allow it, 412 when they
-    have changed since, unprocessable (422) when the check refuses.
-    """
+    """Merge `values` into a section, as `change_config` does."""
 
     def change(wanted: dict[str, Any]) -> None:
         before: Values = wanted.get(section) or {}
@@ -47,6 +42,19 @@ async def change_section(
         if after != before:
             wanted[section] = after
 
+    return await change_config(runtime, change, if_match=if_match)
+
+
+async def change_config(runtime: Runtime, change: Change, *, if_match: str | None = None) -> str:
+    """Edit the files so that they say what `change` makes of them, and serve that; its digest.
+
+    What they say already writes nothing. `if_match` is the digest that the change was made for.
+    Raises what `change` raises, and RequestError: 403 where `management.write` is off, 409 where
+    the files do not allow it, 412 when they have changed since, 422 when the check refuses.
+    """
+    if runtime.snapshot.config.management.write == "off":
+        message = "the API only reads here (management.write is off): edit the files"
+        raise RequestError("permission", message, code="read_only")
     old = await asyncio.to_thread(_change_files, runtime, change, if_match)
     if not old:
         return runtime.snapshot.digest
@@ -63,7 +71,7 @@ def _change_files(runtime: Runtime, change: Change, if_match: str | None) -> Map
     files = runtime.files
     if len(files) != 1:
         raise RequestError("conflict", "several -c files are laid over each other; edit them")
-    disk = Disk()
+    disk = _ReadOnce()
     with _locked(runtime.data_dir / LOCK_FILE):
         before = inspect(files, disk)
         if before.checked.config is None:
@@ -80,8 +88,30 @@ def _change_files(runtime: Runtime, change: Change, if_match: str | None) -> Map
         old = {path: disk.read(path) for path in changed}
         if changed:
             _require_good(inspect(files, ChangedFiles(disk, changed)))
+            if not disk.is_current():
+                raise RequestError("conflict", "a file was changed meanwhile; ask again")
             _write(changed)
         return old
+
+
+class _ReadOnce(Disk):
+    """What a change is made of and checked with, whatever an editor does to the files meanwhile."""
+
+    def __init__(self) -> None:
+        self._contents: dict[str, bytes] = {}
+
+    def read(self, path: str) -> bytes:
+        if path not in self._contents:
+            self._contents[path] = super().read(path)
+        return self._contents[path]
+
+    def is_current(self) -> bool:
+        """Whether the files still say that."""
+        here = Disk()
+        try:
+            return all(here.read(path) == data for path, data in self._contents.items())
+        except OSError:
+            return False
 
 
 def _write(contents: Mapping[str, bytes]) -> None:
