@@ -53,13 +53,16 @@ class Reloader:
         *,
         activate: Callable[[Loaded], None],
         note: Callable[[str, str, str], None],
+        record: Callable[[Loaded, str], None],
         clock: Clock,
     ) -> None:
-        """`note` keeps an event: its kind, what it is about, its words."""
+        """`note` keeps an event: its kind, what it is about, its words. `record` is told of what is
+        served from now on, and why, where it may block."""
         now = clock.now()
         self._options = replace(options, in_force=options.in_force or InForce.of(first.server))
         self._activate = activate
         self._note = note
+        self._record = record
         self._clock = clock
         self._watched = first.watched
         self._sent = _sent(first)
@@ -117,6 +120,7 @@ class Reloader:
                 _log.warning("a restart is needed for %s", ", ".join(loaded.waiting))
             if not same:
                 await asyncio.to_thread(self.keep, loaded)
+                await asyncio.to_thread(self._record, loaded, reason)
                 _log.info("config %s is active (%s)", digest, reason)
                 self._note("config.applied", self._subject(), f"{digest} is active ({reason})")
             return self.status

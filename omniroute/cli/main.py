@@ -23,6 +23,11 @@ class Lazy(NamedTuple):
 
 
 COMMANDS: Final[Mapping[str, Lazy]] = {
+    "audit": Lazy(
+        "omniroute.cli.audit",
+        "audit_group",
+        "Who changed the configuration, and whether that is so.",
+    ),
     "check": Lazy(
         "omniroute.cli.check", "check_command", "Check configuration files without serving them."
     ),

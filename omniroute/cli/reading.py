@@ -47,12 +47,14 @@ def ledger_options(command: F) -> F:
     return config_option(folder(wait(command)))
 
 
-def data_folder(config: tuple[str, ...], data_dir: str | None) -> Path:
-    """The folder that was given, else the running server's, else what the configuration says.
+def folder_of(config: tuple[str, ...], data_dir: str | None) -> Path:
+    """The folder that was given, else the running server's, else what the configuration says."""
+    return Path(data_dir) if data_dir is not None else _data_dir(config)
 
-    Raises LedgerError where nothing was ever written.
-    """
-    folder = Path(data_dir) if data_dir is not None else _data_dir(config)
+
+def data_folder(config: tuple[str, ...], data_dir: str | None) -> Path:
+    """As `folder_of`. Raises LedgerError where nothing was ever written."""
+    folder = folder_of(config, data_dir)
     if not database_path(folder).exists() and not segments(folder):
         raise LedgerError(
             f"no usage data in {folder}: no request has been served there yet; "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from omniroute.http.api import (
+    audit_log,
     auth,
     cache,
     combos,
@@ -43,6 +44,7 @@ def routes(formats: Formats) -> tuple[Route, ...]:
         *health.ROUTES,
         *auth.ROUTES,
         *config.ROUTES,
+        *audit_log.ROUTES,
         *resilience.ROUTES,
         *rate_limits.ROUTES,
         *sessions.ROUTES,

@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 
 from omniroute.errors import RequestError
 from omniroute.management.entries import remove_entry
-from omniroute.management.writeback import change_section
+from omniroute.management.writeback import Author, change_section
 from omniroute.worker.runtime import Runtime
 
 SECTION = "aliases"
@@ -38,15 +38,15 @@ def aliases(runtime: Runtime) -> Aliases:
     return Aliases(aliases=dict(runtime.snapshot.config.aliases))
 
 
-async def set_alias(runtime: Runtime, wanted: Alias, *, if_match: str | None) -> AliasSet:
+async def set_alias(runtime: Runtime, wanted: Alias, *, author: Author) -> AliasSet:
     """Declare an alias, or point it elsewhere. Raises RequestError as `change_config`."""
     values: dict[str, Any] = {wanted.alias: wanted.model}
-    await change_section(runtime, SECTION, values, if_match=if_match)
+    await change_section(runtime, SECTION, values, author=author)
     return AliasSet(success=True, alias=wanted.alias, model=wanted.model)
 
 
-async def remove_alias(runtime: Runtime, alias: str, *, if_match: str | None) -> None:
+async def remove_alias(runtime: Runtime, alias: str, *, author: Author) -> None:
     """Raises RequestError: 400 where none is named, and as `remove_entry`."""
     if not alias:
         raise RequestError("invalid_request", "name an alias: ?alias=…", param="alias")
-    await remove_entry(runtime, SECTION, alias, if_match=if_match)
+    await remove_entry(runtime, SECTION, alias, author=author)

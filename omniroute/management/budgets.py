@@ -16,7 +16,7 @@ from omniroute.errors import RequestError
 from omniroute.management.derived import changes, in_file, show, shown
 from omniroute.management.moment import Instant
 from omniroute.management.place import Place, place
-from omniroute.management.writeback import change_section
+from omniroute.management.writeback import Author, change_section
 from omniroute.state.store import Balance
 from omniroute.worker.runtime import Runtime
 
@@ -75,9 +75,7 @@ async def budgets(runtime: Runtime, *, key: str | None = None) -> Budgets:
     return Budgets(budgets=rows, state_available=runtime.store.available)
 
 
-async def set_key_budget(
-    runtime: Runtime, change: KeyBudget, *, if_match: str | None
-) -> KeyBudgetSet:
+async def set_key_budget(runtime: Runtime, change: KeyBudget, *, author: Author) -> KeyBudgetSet:
     """Declare `budgets.key-<id>`, or change its limit and period (`monthly` unless it is said).
 
     Raises RequestError: 400 without a key, 404 for an unknown one, and what `change_section` does.
@@ -90,7 +88,7 @@ async def set_key_budget(
     name = f"key-{key}"
     entry = {"scope": {"key": key}, "limit": change.limit, "period": "monthly"}
     entry |= in_file(change, whole=False)
-    await change_section(runtime, "budgets", {name: entry}, if_match=if_match)
+    await change_section(runtime, "budgets", {name: entry}, author=author)
     meter, now = runtime.snapshot.admission.book.meters[name], runtime.clock.now()
     (balance,) = await runtime.store.balances((meter.counter(now),))
     return KeyBudgetSet(success=True, budget=_budget(meter, balance, now))

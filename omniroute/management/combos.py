@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from omniroute.config.model import Combo, StrategyName, Target
 from omniroute.management.entries import Entry, add_entry, change_entry, remove_entry, unknown
 from omniroute.management.place import Place, place
+from omniroute.management.writeback import Author
 from omniroute.worker.runtime import Runtime
 
 SECTION = "combos"
@@ -91,14 +92,14 @@ def combo(runtime: Runtime, name: str) -> ComboReport:
     return _report(runtime, found)
 
 
-async def add_combo(runtime: Runtime, wanted: NewCombo, *, if_match: str | None) -> ComboReport:
+async def add_combo(runtime: Runtime, wanted: NewCombo, *, author: Author) -> ComboReport:
     """Raises RequestError as `add_entry`."""
-    await add_entry(runtime, SECTION, wanted.name, _revised({}, wanted), if_match=if_match)
+    await add_entry(runtime, SECTION, wanted.name, _revised({}, wanted), author=author)
     return combo(runtime, wanted.name)
 
 
 async def change_combo(
-    runtime: Runtime, name: str, change: ComboChange, *, if_match: str | None
+    runtime: Runtime, name: str, change: ComboChange, *, author: Author
 ) -> ComboReport:
     """Raises RequestError as `change_entry`."""
     after = name if change.name is UNSET else change.name
@@ -108,14 +109,14 @@ async def change_combo(
         name,
         lambda entry: _revised(entry, change),
         new_name=after,
-        if_match=if_match,
+        author=author,
     )
     return combo(runtime, after)
 
 
-async def remove_combo(runtime: Runtime, name: str, *, if_match: str | None) -> None:
+async def remove_combo(runtime: Runtime, name: str, *, author: Author) -> None:
     """Raises RequestError as `remove_entry`."""
-    await remove_entry(runtime, SECTION, name, if_match=if_match)
+    await remove_entry(runtime, SECTION, name, author=author)
 
 
 def _report(runtime: Runtime, declared: Combo) -> ComboReport:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from omniroute.errors import RequestError
-from omniroute.management.writeback import change_config
+from omniroute.management.writeback import Author, change_config
 from omniroute.worker.runtime import Runtime
 
 Entry = Mapping[str, Any]
@@ -14,7 +14,7 @@ Entry = Mapping[str, Any]
 
 
 async def add_entry(
-    runtime: Runtime, section: str, name: str, entry: object, *, if_match: str | None
+    runtime: Runtime, section: str, name: str, entry: object, *, author: Author
 ) -> None:
     """Declare a new entry. Raises RequestError: 409 where there is one, and as `change_config`."""
 
@@ -25,7 +25,7 @@ async def add_entry(
             raise RequestError("conflict", message, param="name")
         wanted[section] = {**entries, name: entry}
 
-    await change_config(runtime, change, if_match=if_match)
+    await change_config(runtime, change, author=author)
 
 
 async def change_entry(
@@ -35,7 +35,7 @@ async def change_entry(
     revise: Callable[[Entry], Entry],
     *,
     new_name: str | None = None,
-    if_match: str | None,
+    author: Author,
 ) -> None:
     """Make of an entry what `revise` makes of it, under `new_name` where that is given.
 
@@ -56,10 +56,10 @@ async def change_entry(
             for key, entry in entries.items()
         }
 
-    await change_config(runtime, change, if_match=if_match)
+    await change_config(runtime, change, author=author)
 
 
-async def remove_entry(runtime: Runtime, section: str, name: str, *, if_match: str | None) -> None:
+async def remove_entry(runtime: Runtime, section: str, name: str, *, author: Author) -> None:
     """Take an entry away. Raises RequestError: 404 where there is none, and as `change_config`:
     422 where something else still names it."""
 
@@ -71,7 +71,7 @@ async def remove_entry(runtime: Runtime, section: str, name: str, *, if_match: s
         if not wanted[section]:
             del wanted[section]
 
-    await change_config(runtime, change, if_match=if_match)
+    await change_config(runtime, change, author=author)
 
 
 def unknown(section: str, name: str) -> RequestError:

@@ -14,6 +14,7 @@ from omniroute.management.derived import show, shown
 from omniroute.management.entries import Entry, add_entry, change_entry, remove_entry, unknown
 from omniroute.management.moment import Instant
 from omniroute.management.place import Place, place
+from omniroute.management.writeback import Author
 from omniroute.worker.runtime import Runtime
 
 SECTION = "keys"
@@ -78,27 +79,25 @@ def key(runtime: Runtime, name: str) -> KeyReport:
     return _report(runtime, _declared(runtime, name))
 
 
-async def add_key(runtime: Runtime, wanted: NewKey, *, if_match: str | None) -> MadeKey:
+async def add_key(runtime: Runtime, wanted: NewKey, *, author: Author) -> MadeKey:
     """Make a key and declare its hash. Raises RequestError as `add_entry`."""
     secret, digest = make_key()
     entry = _revised({"hash": digest}, wanted)
-    await add_entry(runtime, SECTION, wanted.name, entry, if_match=if_match)
+    await add_entry(runtime, SECTION, wanted.name, entry, author=author)
     return MadeKey(key=secret, **_fields(runtime, _declared(runtime, wanted.name)))
 
 
 async def change_key(
-    runtime: Runtime, name: str, change: KeyChange, *, if_match: str | None
+    runtime: Runtime, name: str, change: KeyChange, *, author: Author
 ) -> KeyReport:
     """Raises RequestError as `change_entry`."""
-    await change_entry(
-        runtime, SECTION, name, lambda entry: _revised(entry, change), if_match=if_match
-    )
+    await change_entry(runtime, SECTION, name, lambda entry: _revised(entry, change), author=author)
     return key(runtime, name)
 
 
-async def remove_key(runtime: Runtime, name: str, *, if_match: str | None) -> None:
+async def remove_key(runtime: Runtime, name: str, *, author: Author) -> None:
     """Raises RequestError as `remove_entry`."""
-    await remove_entry(runtime, SECTION, name, if_match=if_match)
+    await remove_entry(runtime, SECTION, name, author=author)
 
 
 def _declared(runtime: Runtime, name: str) -> Key:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from omniroute.config.model import LoginRole
-from omniroute.management.writeback import change_section
+from omniroute.management.writeback import Author, change_section
 from omniroute.worker.runtime import Runtime
 
 
@@ -47,10 +47,8 @@ def login_rule(runtime: Runtime) -> LoginRule:
     )
 
 
-async def set_login_rule(
-    runtime: Runtime, change: LoginRuleChange, *, if_match: str | None
-) -> LoginRule:
+async def set_login_rule(runtime: Runtime, change: LoginRuleChange, *, author: Author) -> LoginRule:
     """Set `auth.dashboard.require_login`. Raises RequestError as `change_section` does."""
     values = {"dashboard": {"require_login": change.require_login}}
-    await change_section(runtime, "auth", values, if_match=if_match)
+    await change_section(runtime, "auth", values, author=author)
     return login_rule(runtime)

@@ -8,18 +8,25 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from omniroute.active.disk import Disk, write_atomic
 from omniroute.active.inspect import Inspected, inspect
 from omniroute.active.snapshot import digest_of
+from omniroute.admission.values import Caller
 from omniroute.config.change import Change, Values, change_files, merge
 from omniroute.config.loader import ChangedFiles
+from omniroute.config.masking import Mask
 from omniroute.config.splices import EditError
 from omniroute.errors import RequestError
+from omniroute.worker.audit import AuditChange, AuditEntry, differences
 from omniroute.worker.runtime import Runtime
 
 LOCK_FILE = "config.lock"
@@ -27,12 +34,39 @@ REFUSES: Final = (409, 412, 422)
 """The statuses that `change_config` refuses with, beside 403 where the API may only read."""
 
 
+class Author(Struct, frozen=True, kw_only=True):
+    """Who makes a change, and what was asked."""
+
+    caller: Caller
+    address: str
+    request_id: str
+    target: str
+    """Method and path."""
+    if_match: str | None = None
+    """The state of the configuration that the change was made for, as the header has it."""
+
+    @property
+    def name(self) -> str:
+        """As the audit log has it."""
+        caller = self.caller
+        if caller.key_id is not None:
+            return f"key:{caller.key_id}"
+        return "anybody" if caller.login is None else f"login:{caller.login}"
+
+
+class _Written(Struct, frozen=True, kw_only=True):
+    """A change that is in the files. `old` is what these held."""
+
+    old: Mapping[str, bytes]
+    entry: AuditEntry
+
+
 async def change_section(
     runtime: Runtime,
     section: str,
     values: Values,
     *,
-    if_match: str | None = None,
+    author: Author,
 ) -> str:
     """Merge `values` into a section, as `change_config` does."""
 
@@ -42,32 +76,32 @@ async def change_section(
         if after != before:
             wanted[section] = after
 
-    return await change_config(runtime, change, if_match=if_match)
+    return await change_config(runtime, change, author=author)
 
 
-async def change_config(runtime: Runtime, change: Change, *, if_match: str | None = None) -> str:
+async def change_config(runtime: Runtime, change: Change, *, author: Author) -> str:
     """Edit the files so that they say what `change` makes of them, and serve that; its digest.
 
-    What they say already writes nothing. `if_match` is the digest that the change was made for.
+    What they say already writes nothing. What is written is in the audit log before it is served.
     Raises what `change` raises, and RequestError: 403 where `management.write` is off, 409 where
     the files do not allow it, 412 when they have changed since, 422 when the check refuses.
     """
     if runtime.snapshot.config.management.write == "off":
         message = "the API only reads here (management.write is off): edit the files"
         raise RequestError("permission", message, code="read_only")
-    old = await asyncio.to_thread(_change_files, runtime, change, if_match)
-    if not old:
+    written = await asyncio.to_thread(_change_files, runtime, change, author)
+    if written is None:
         return runtime.snapshot.digest
     status = await runtime.reloader.reload("api")
     if not status.ok:
-        await asyncio.to_thread(_write, old)
+        await asyncio.to_thread(_take_back, runtime, written)
         await runtime.reloader.reload("api")
         raise RequestError("conflict", f"the change could not be activated: {status.error}")
     return status.digest
 
 
-def _change_files(runtime: Runtime, change: Change, if_match: str | None) -> Mapping[str, bytes]:
-    """Blocks. What the changed files held before; empty when they say all that already."""
+def _change_files(runtime: Runtime, change: Change, author: Author) -> _Written | None:
+    """Blocks. What was done; None when the files say all that already."""
     files = runtime.files
     if len(files) != 1:
         raise RequestError("conflict", "several -c files are laid over each other; edit them")
@@ -77,21 +111,97 @@ def _change_files(runtime: Runtime, change: Change, if_match: str | None) -> Map
         if before.checked.config is None:
             raise RequestError("conflict", "the files have mistakes; mend them first")
         digest = digest_of(before.checked.digest, before.tables)
-        if if_match is not None and if_match.strip().strip('"') not in (digest, "*"):
+        wanted = author.if_match
+        if wanted is not None and wanted.strip().strip('"') not in (digest, "*"):
             raise RequestError(
                 "conflict", f"the configuration is now {digest}", status=412, code="changed"
             )
+        found: list[AuditChange] = []
+
+        def seen(tree: dict[str, Any]) -> None:
+            old = deepcopy(tree)
+            change(tree)
+            found.extend(differences(old, tree))
+
         try:
-            changed = change_files(files[0], disk, change)
+            changed = change_files(files[0], disk, seen)
         except EditError as error:
             raise RequestError("conflict", str(error)) from None
+        if not changed:
+            return None
+        after = inspect(files, ChangedFiles(disk, changed))
+        _require_good(after)
+        if not disk.is_current():
+            raise RequestError("conflict", "a file was changed meanwhile; ask again")
         old = {path: disk.read(path) for path in changed}
-        if changed:
-            _require_good(inspect(files, ChangedFiles(disk, changed)))
-            if not disk.is_current():
-                raise RequestError("conflict", "a file was changed meanwhile; ask again")
+        masks = (before.checked.mask, after.checked.mask)
+        entry = AuditEntry(
+            time=runtime.clock.now(),
+            action="config.change",
+            actor=author.name,
+            address=author.address,
+            request_id=author.request_id,
+            target=author.target,
+            changes=tuple(_masked(one, masks) for one in found),
+            digest_before=digest,
+            digest_after=digest_of(after.checked.digest, after.tables),
+            commit=runtime.snapshot.commit,
+        )
+        written = _Written(old=old, entry=entry)
+        try:
+            runtime.audit.append(entry)
+        except OSError as error:
+            message = f"the change cannot be recorded, and was not made: {error.strerror}"
+            raise RequestError("conflict", message) from None
+        try:
             _write(changed)
-        return old
+        except RequestError:
+            _undo(runtime, written)
+            raise
+        return written
+
+
+def _take_back(runtime: Runtime, written: _Written) -> None:
+    """Blocks. Undo what could not be served, unless somebody has changed it since."""
+    with _locked(runtime.data_dir / LOCK_FILE):
+        _undo(runtime, written)
+
+
+def _undo(runtime: Runtime, written: _Written) -> None:
+    """Blocks. What the files held before, and an entry that says so."""
+    entry = written.entry
+    for path, data in written.old.items():
+        if Disk().read(path) != data:
+            _write({path: data})
+    runtime.audit.append(
+        replace(
+            entry,
+            time=runtime.clock.now(),
+            action="config.undone",
+            changes=(),
+            digest_before=entry.digest_after,
+            digest_after=entry.digest_before or "",
+        )
+    )
+
+
+def _masked(change: AuditChange, masks: Sequence[Mask]) -> AuditChange:
+    """Without what is a secret, as it was or as it is."""
+
+    def hide(value: Any) -> Any:
+        match value:
+            case str():
+                for mask in masks:
+                    value = mask(value)
+                return value
+            case dict():
+                return {key: hide(item) for key, item in cast("dict[str, Any]", value).items()}
+            case list():
+                return [hide(item) for item in cast("list[Any]", value)]
+            case _:
+                return value
+
+    return replace(change, before=hide(change.before), after=hide(change.after))
 
 
 class _ReadOnce(Disk):

@@ -37,6 +37,7 @@ from omniroute.routing.health import Change, describe_change, name_of
 from omniroute.routing.live import LiveState
 from omniroute.state.store import Store
 from omniroute.upstream.pool import TransportPool
+from omniroute.worker.audit import AuditEntry, AuditLog
 from omniroute.worker.logins import Logins
 from omniroute.worker.meters import Meters
 from omniroute.worker.ownpassword import read_own_password
@@ -95,8 +96,14 @@ class Runtime:
             ),
             semantic=self.semantic,
         )
+        self.audit = AuditLog(self.data_dir)
         self.reloader = Reloader(
-            options, first, activate=self._activate, note=self._note, clock=clock
+            options,
+            first,
+            activate=self._activate,
+            note=self._note,
+            record=self._record,
+            clock=clock,
         )
         self._supervisor = Supervisor()
         self._webhooks = Webhooks(
@@ -120,6 +127,7 @@ class Runtime:
         await restore_budgets(store, first.snapshot.admission.book, runtime.data_dir, clock.now())
         if first.refused is None:
             await asyncio.to_thread(runtime.reloader.keep, first)
+            await asyncio.to_thread(runtime._record, first, "start")
         else:
             _log.error(
                 "SERVING THE LAST GOOD CONFIGURATION %s, as the files cannot be served: %s",
@@ -257,6 +265,22 @@ class Runtime:
                 worker=self.worker,
             )
         )
+
+    def _record(self, loaded: Loaded, reason: str) -> None:
+        """Blocks. Keep in the audit log what others have made of the files."""
+        entry = AuditEntry(
+            time=self.clock.now(),
+            action="config.reload",
+            actor="files",
+            target=reason,
+            digest_before=None,
+            digest_after=loaded.snapshot.digest,
+            commit=loaded.snapshot.commit,
+        )
+        try:
+            self.audit.note_state(entry)
+        except OSError as error:
+            _log.error("the audit log cannot be written: %s", error.strerror or error)
 
     def _redact(self, text: str) -> str:
         return self.snapshot.redact(text)

@@ -45,6 +45,7 @@ async def test_the_address_that_is_bound_is_judged(tmp_path: Path) -> None:
         first,
         activate=lambda _: None,
         note=lambda kind, subject, detail: None,
+        record=lambda loaded, reason: None,
         clock=SystemClock(),
     )
     status = await reloader.reload("test")

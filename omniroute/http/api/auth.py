@@ -15,7 +15,7 @@ from omniroute.http.edge.browser import (
 from omniroute.http.edge.routes import Surface
 from omniroute.management import login
 from omniroute.management.login import AuthStatus, Login, LoginRule, LoginRuleChange, Success
-from omniroute.management.writeback import REFUSES
+from omniroute.management.writeback import REFUSES, Author
 from omniroute.worker.runtime import Runtime
 
 
@@ -60,8 +60,8 @@ async def _rule(runtime: Runtime) -> LoginRule:
     return login.login_rule(runtime)
 
 
-async def _set_rule(runtime: Runtime, *, body: LoginRuleChange, if_match: str | None) -> LoginRule:
-    return await login.set_login_rule(runtime, body, if_match=if_match)
+async def _set_rule(runtime: Runtime, *, body: LoginRuleChange, author: Author) -> LoginRule:
+    return await login.set_login_rule(runtime, body, author=author)
 
 
 ROUTES = (

@@ -9,7 +9,7 @@ from omniroute.http.api.operation import ApiReply, operation
 from omniroute.http.edge.routes import Surface
 from omniroute.management import combos
 from omniroute.management.combos import ComboChange, ComboReport, Combos, NewCombo
-from omniroute.management.writeback import REFUSES
+from omniroute.management.writeback import REFUSES, Author
 from omniroute.worker.runtime import Runtime
 
 
@@ -17,8 +17,8 @@ async def _combos(runtime: Runtime) -> ApiReply[Combos]:
     return ApiReply(value=combos.combos(runtime), digest=runtime.snapshot.digest)
 
 
-async def _add(runtime: Runtime, *, body: NewCombo, if_match: str | None) -> ApiReply[ComboReport]:
-    made = await combos.add_combo(runtime, body, if_match=if_match)
+async def _add(runtime: Runtime, *, body: NewCombo, author: Author) -> ApiReply[ComboReport]:
+    made = await combos.add_combo(runtime, body, author=author)
     return ApiReply(value=made, status=201, digest=runtime.snapshot.digest)
 
 
@@ -27,14 +27,14 @@ async def _combo(runtime: Runtime, *, id: str) -> ApiReply[ComboReport]:
 
 
 async def _change(
-    runtime: Runtime, *, id: str, body: ComboChange, if_match: str | None
+    runtime: Runtime, *, id: str, body: ComboChange, author: Author
 ) -> ApiReply[ComboReport]:
-    changed = await combos.change_combo(runtime, unquote(id), body, if_match=if_match)
+    changed = await combos.change_combo(runtime, unquote(id), body, author=author)
     return ApiReply(value=changed, digest=runtime.snapshot.digest)
 
 
-async def _remove(runtime: Runtime, *, id: str, if_match: str | None) -> ApiReply[Done]:
-    await combos.remove_combo(runtime, unquote(id), if_match=if_match)
+async def _remove(runtime: Runtime, *, id: str, author: Author) -> ApiReply[Done]:
+    await combos.remove_combo(runtime, unquote(id), author=author)
     return ApiReply(value=Done(success=True), digest=runtime.snapshot.digest)
 
 

@@ -9,7 +9,7 @@ from omniroute.http.api.operation import ApiReply, operation
 from omniroute.http.edge.routes import Surface
 from omniroute.management import keys
 from omniroute.management.keys import KeyChange, KeyReport, Keys, MadeKey, NewKey
-from omniroute.management.writeback import REFUSES
+from omniroute.management.writeback import REFUSES, Author
 from omniroute.worker.runtime import Runtime
 
 
@@ -17,8 +17,8 @@ async def _keys(runtime: Runtime) -> ApiReply[Keys]:
     return ApiReply(value=keys.keys(runtime), digest=runtime.snapshot.digest)
 
 
-async def _add(runtime: Runtime, *, body: NewKey, if_match: str | None) -> ApiReply[MadeKey]:
-    made = await keys.add_key(runtime, body, if_match=if_match)
+async def _add(runtime: Runtime, *, body: NewKey, author: Author) -> ApiReply[MadeKey]:
+    made = await keys.add_key(runtime, body, author=author)
     return ApiReply(value=made, status=201, digest=runtime.snapshot.digest)
 
 
@@ -27,14 +27,14 @@ async def _key(runtime: Runtime, *, id: str) -> ApiReply[KeyReport]:
 
 
 async def _change(
-    runtime: Runtime, *, id: str, body: KeyChange, if_match: str | None
+    runtime: Runtime, *, id: str, body: KeyChange, author: Author
 ) -> ApiReply[KeyReport]:
-    changed = await keys.change_key(runtime, unquote(id), body, if_match=if_match)
+    changed = await keys.change_key(runtime, unquote(id), body, author=author)
     return ApiReply(value=changed, digest=runtime.snapshot.digest)
 
 
-async def _remove(runtime: Runtime, *, id: str, if_match: str | None) -> ApiReply[Done]:
-    await keys.remove_key(runtime, unquote(id), if_match=if_match)
+async def _remove(runtime: Runtime, *, id: str, author: Author) -> ApiReply[Done]:
+    await keys.remove_key(runtime, unquote(id), author=author)
     return ApiReply(value=Done(success=True), digest=runtime.snapshot.digest)
 
 

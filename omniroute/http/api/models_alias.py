@@ -9,7 +9,7 @@ from omniroute.http.api.operation import ApiReply, operation
 from omniroute.http.edge.routes import Surface
 from omniroute.management import aliases
 from omniroute.management.aliases import Alias, Aliases, AliasSet
-from omniroute.management.writeback import REFUSES
+from omniroute.management.writeback import REFUSES, Author
 from omniroute.worker.runtime import Runtime
 
 
@@ -23,13 +23,13 @@ async def _aliases(runtime: Runtime) -> ApiReply[Aliases]:
     return ApiReply(value=aliases.aliases(runtime), digest=runtime.snapshot.digest)
 
 
-async def _set(runtime: Runtime, *, body: Alias, if_match: str | None) -> ApiReply[AliasSet]:
-    made = await aliases.set_alias(runtime, body, if_match=if_match)
+async def _set(runtime: Runtime, *, body: Alias, author: Author) -> ApiReply[AliasSet]:
+    made = await aliases.set_alias(runtime, body, author=author)
     return ApiReply(value=made, digest=runtime.snapshot.digest)
 
 
-async def _remove(runtime: Runtime, *, query: WhichAlias, if_match: str | None) -> ApiReply[Done]:
-    await aliases.remove_alias(runtime, query.alias, if_match=if_match)
+async def _remove(runtime: Runtime, *, query: WhichAlias, author: Author) -> ApiReply[Done]:
+    await aliases.remove_alias(runtime, query.alias, author=author)
     return ApiReply(value=Done(success=True), digest=runtime.snapshot.digest)
 
 

@@ -6,7 +6,8 @@
 
 A handler takes the runtime, the path's parameters by their names, and what it declares of `query`
 (a Struct with a field for each parameter), `body` (a Struct; with `| None` it may be missing),
-`if_match` and `accept`, the headers, and `asked`, the request, where a cookie or an address counts.
+`accept`, the header, `author`, who makes a change and for which state (`If-Match`), and `asked`,
+the request, where a cookie or an address counts.
 It returns a Struct, or a `ApiReply` where a status or a header says more. The types are what bodies
 are decoded into, what answers are encoded from, and the schemas of the OpenAPI document, so none of
 them can say something else.
@@ -24,12 +25,15 @@ import msgspec
 from msgspec import Struct
 from sanic import HTTPResponse
 
+from omniroute.admission.values import Caller
 from omniroute.base.heavy import BIG_BYTES
 from omniroute.config.model import RequestLimits
 from omniroute.errors import RequestError
 from omniroute.http.edge.asked import Asked
+from omniroute.http.edge.auth import client_ip_of
 from omniroute.http.edge.respond import whole
 from omniroute.http.edge.routes import Contract, Route, Surface
+from omniroute.management.writeback import Author
 from omniroute.request.body import parse_body
 from omniroute.worker.runtime import Runtime
 
@@ -80,7 +84,7 @@ def operation(
         query=hints.get("query"),
         body=body,
         body_required=required,
-        if_match="if_match" in hints,
+        if_match="author" in hints,
         answers=dict.fromkeys(statuses, answer),
         content_type=content_type,
         other_types=other_types,
@@ -100,7 +104,7 @@ def operation(
                 is_big = len(asked.body) >= BIG_BYTES
                 given["body"] = await runtime.heavy.run(read) if is_big else read()
         if contract.if_match:
-            given["if_match"] = asked.headers.get("if-match")
+            given["author"] = _author(runtime, asked)
         if "asked" in hints:
             given["asked"] = asked
         if "accept" in hints:
@@ -115,6 +119,16 @@ def operation(
         handle=serve,
         summary=summary,
         contract=contract,
+    )
+
+
+def _author(runtime: Runtime, asked: Asked) -> Author:
+    return Author(
+        caller=asked.caller or Caller(),
+        address=client_ip_of(asked, runtime.snapshot),
+        request_id=asked.request_id,
+        target=f"{asked.method} {asked.path}",
+        if_match=asked.headers.get("if-match"),
     )
 
 

@@ -11,7 +11,7 @@ from omniroute.management.resilience import (
     ResilienceChanged,
     ResilienceOverview,
 )
-from omniroute.management.writeback import REFUSES, change_section
+from omniroute.management.writeback import REFUSES, Author, change_section
 from omniroute.worker.runtime import Runtime
 
 
@@ -20,22 +20,22 @@ async def _settings(runtime: Runtime) -> ApiReply[ResilienceOverview]:
 
 
 async def _replace(
-    runtime: Runtime, *, body: ResilienceChange, if_match: str | None
+    runtime: Runtime, *, body: ResilienceChange, author: Author
 ) -> ApiReply[ResilienceChanged]:
-    return await _change(runtime, body, if_match, whole=True)
+    return await _change(runtime, body, author, whole=True)
 
 
 async def _merge(
-    runtime: Runtime, *, body: ResilienceChange, if_match: str | None
+    runtime: Runtime, *, body: ResilienceChange, author: Author
 ) -> ApiReply[ResilienceChanged]:
-    return await _change(runtime, body, if_match, whole=False)
+    return await _change(runtime, body, author, whole=False)
 
 
 async def _change(
-    runtime: Runtime, body: ResilienceChange, if_match: str | None, *, whole: bool
+    runtime: Runtime, body: ResilienceChange, author: Author, *, whole: bool
 ) -> ApiReply[ResilienceChanged]:
     values = resilience.change_of(body, whole=whole)
-    await change_section(runtime, resilience.SECTION, values, if_match=if_match)
+    await change_section(runtime, resilience.SECTION, values, author=author)
     return ApiReply(value=resilience.changed(runtime), digest=runtime.snapshot.digest)
 
 

@@ -8,7 +8,7 @@ from omniroute.http.api.operation import operation
 from omniroute.http.edge.routes import Surface
 from omniroute.management import budgets
 from omniroute.management.budgets import Budgets, KeyBudget, KeyBudgetSet
-from omniroute.management.writeback import REFUSES
+from omniroute.management.writeback import REFUSES, Author
 from omniroute.worker.runtime import Runtime
 
 
@@ -23,8 +23,8 @@ async def _budgets(runtime: Runtime, *, query: WhoseBudgets) -> Budgets:
     return await budgets.budgets(runtime, key=query.key_id or query.api_key_id or None)
 
 
-async def _set(runtime: Runtime, *, body: KeyBudget, if_match: str | None) -> KeyBudgetSet:
-    return await budgets.set_key_budget(runtime, body, if_match=if_match)
+async def _set(runtime: Runtime, *, body: KeyBudget, author: Author) -> KeyBudgetSet:
+    return await budgets.set_key_budget(runtime, body, author=author)
 
 
 ROUTES = (

@@ -134,7 +134,7 @@ def _boundary(runtime: Runtime, route: Route, room: BodyRoom) -> Handle:
         check_path(asked.path)
         is_form = check_head(asked)
         if role is not None:
-            await require_role(runtime, asked, role)
+            asked.caller = await require_role(runtime, asked, role)
         elif asked.must_wait and route.surface is Surface.INFERENCE:
             _refuse_stranger(runtime, asked)
         bounds = runtime.snapshot.config.server

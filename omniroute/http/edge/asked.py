@@ -7,6 +7,7 @@ from typing import Any
 
 from sanic.request import Request
 
+from omniroute.admission.values import Caller
 from omniroute.config.model import Server
 from omniroute.errors import Kind
 from omniroute.http.edge.insides import HttpAnswer, all_values, headers_of, take_over, was_read
@@ -27,7 +28,7 @@ def entry_of(request: Request, request_id: str) -> LogEntry:
 class Asked:
     """`request_id` is what the answer repeats, `entry` the request's line of the log."""
 
-    __slots__ = ("_entry", "_request", "_room", "headers", "method", "path", "request_id")
+    __slots__ = ("_entry", "_request", "_room", "caller", "headers", "method", "path", "request_id")
 
     def __init__(
         self, request: Request, request_id: str, entry: LogEntry | None, room: BodyRoom
@@ -38,6 +39,8 @@ class Asked:
         self.path: str = self._request.path
         """What was routed: decisions, the ledger and the router all use this one."""
         self.headers = headers_of(request)
+        self.caller: Caller | None = None
+        """Who may manage, where that was asked for."""
         self._entry = entry
         self._room = room
 

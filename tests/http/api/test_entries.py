@@ -189,3 +189,56 @@ async def test_every_management_route_wants_its_role(tmp_path: Path) -> None:
                 low = await gateway.client.request(route.method, path, headers=as_key(VIEWER))
                 assert low.status_code == 403, (route.method, path)
         assert (tmp_path / "omniroute.yaml").read_text() == CONFIG
+
+
+async def test_each_change_is_in_the_audit_log(tmp_path: Path) -> None:
+    async with running(tmp_path, CONFIG) as gateway:
+        await ask(gateway, "POST", "/api/keys", {"name": "ci"})
+        await ask(gateway, "POST", "/api/keys", {"name": "ci"})  # a refusal changes nothing
+        await ask(gateway, "PUT", "/api/keys/ci", {"isActive": False}, **{"X-Request-Id": "r1"})
+        text = (tmp_path / "omniroute.yaml").read_text()
+        (tmp_path / "omniroute.yaml").write_text(text + "idempotency: {window: 9s}\n")
+        await ask(gateway, "POST", "/api/config/reload")
+        rows = (await ask(gateway, "GET", "/api/compliance/audit-log")).json()
+        found = [(row["action"], row["actor"], row["target"]) for row in rows]
+        assert found[:3] == [
+            ("config.reload", "files", "api"),
+            ("config.change", "key:root", "PUT /api/keys/ci"),
+            ("config.change", "key:root", "POST /api/keys"),
+        ]
+        disabled, made = rows[1], rows[2]
+        assert disabled["changes"] == [
+            {"path": "keys.ci.disabled", "before": None, "after": True},
+        ]
+        assert (disabled["requestId"], disabled["ip"]) == ("r1", "127.0.0.1")
+        assert (made["changes"][0]["path"], made["changes"][0]["before"]) == ("keys.ci", None)
+        assert rows[0]["digestBefore"] == disabled["digestAfter"]
+        assert rows[0]["digestAfter"] == gateway.runtime.snapshot.digest
+        assert gateway.runtime.audit.verify() == (len(rows), None)
+        page = await ask(
+            gateway, "GET", f"/api/compliance/audit-log?before={rows[1]['id']}&limit=1"
+        )
+        assert [row["id"] for row in page.json()] == [rows[2]["id"]]
+
+
+async def test_secrets_are_masked_in_the_audit_log(tmp_path: Path) -> None:
+    secret = "sk-thisisaplainsecret0123456789"  # noqa: S105 - it is what must not be seen
+    text = CONFIG.replace("{preset: echo}", f"{{preset: echo, headers: {{x-api-key: {secret}}}}}")
+    async with running(tmp_path, text) as gateway:
+        made = await ask(
+            gateway, "PUT", "/api/models/alias", {"alias": "a", "model": f"echo/{secret}"}
+        )
+        assert made.status_code == 200, made.text
+        assert secret not in (tmp_path / "data" / "audit.jsonl").read_text()
+        assert secret not in (await ask(gateway, "GET", "/api/compliance/audit-log")).text
+
+
+async def test_what_cannot_be_recorded_is_not_made(tmp_path: Path) -> None:
+    async with running(tmp_path, CONFIG) as gateway:
+        log = gateway.runtime.data_dir / "audit.jsonl"
+        log.unlink()
+        log.mkdir()
+        reply = await ask(gateway, "POST", "/api/keys", {"name": "ci"})
+        assert reply.status_code == 409
+        assert "cannot be recorded" in reply.json()["error"]["message"]
+        assert (tmp_path / "omniroute.yaml").read_text() == CONFIG

@@ -60,7 +60,7 @@ def test_every_route_has_an_example() -> None:
         route.path
         for route in routes()
         if route.method == "GET" and route.surface is not Surface.INFERENCE
-        if route.path != "/metrics"
+        if route.path not in ("/", "/metrics") and "<" not in route.path
     ),
 )
 async def test_examples_have_the_fields_of_answers(tmp_path: Path, path: str) -> None:
@@ -70,6 +70,9 @@ async def test_examples_have_the_fields_of_answers(tmp_path: Path, path: str) ->
         asked = path.replace("<provider:str>", "echo").replace("<connection:str>", "default")
         answer = (await gateway.client.get(asked)).json()
         example = examples()[f"GET {shown(path)}"]
+        if isinstance(answer, list):
+            assert row_fields(example) == row_fields(cast("list[Any]", answer))
+            return
         assert set(example) == set(answer)
         for name, value in example.items():
             known, real = row_fields(value), row_fields(answer[name])
