@@ -239,7 +239,9 @@ def _require_good(after: Inspected) -> None:
     first = found[0] if found else None
     raise RequestError(
         "unprocessable",
-        "; ".join(f"{item.code} {item.path}: {item.message}" for item in found[:5]),
+        after.checked.mask(
+            "; ".join(f"{item.code} {item.path}: {item.message}" for item in found[:5])
+        ),
         param=first.path if first is not None else None,
         diagnostics=found,
     )
