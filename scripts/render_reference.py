@@ -180,8 +180,8 @@ def render_providers() -> str:
     kinds = get_args(ModelKind)
     lines = ["# Providers", "", _NOTE, ""]
     lines += [
-        "The presets that ship. `omniroute providers show mistral` tells a preset's models with their",
-        "prices, and the lines to paste;",
+        "The presets that ship. `omniroute providers show mistral` tells the models of one with",
+        "their prices, and the lines to paste;",
         "[a preset of your own](../connect-a-provider.md#a-preset-of-your-own) is one file. The",
         "numbers are models that are listed; any other is passed on by its name.",
         "",
