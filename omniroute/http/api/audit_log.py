@@ -33,5 +33,6 @@ ROUTES = (
         name="audit_log",
         surface=Surface.ADMIN,
         summary="Who changed the configuration, newest first",
+        refuses=(400,),
     ),
 )

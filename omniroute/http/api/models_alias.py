@@ -49,6 +49,6 @@ ROUTES = (
     operation(
         "DELETE", "/api/models/alias", _remove,
         name="alias_remove", surface=Surface.ADMIN, summary="Take a name away",
-        refuses=(404, *REFUSES), etag=True,
+        refuses=(400, 404, *REFUSES), etag=True,
     ),
 )  # fmt: skip
