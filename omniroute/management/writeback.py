@@ -55,9 +55,10 @@ class Author(Struct, frozen=True, kw_only=True):
 
 
 class _Written(Struct, frozen=True, kw_only=True):
-    """A change that is in the files. `old` is what these held."""
+    """A change that is in the files. `old` is what these held, `new` what they got."""
 
     old: Mapping[str, bytes]
+    new: Mapping[str, bytes]
     entry: AuditEntry
 
 
@@ -147,7 +148,7 @@ def _change_files(runtime: Runtime, change: Change, author: Author) -> _Written 
             digest_after=digest_of(after.checked.digest, after.tables),
             commit=runtime.snapshot.commit,
         )
-        written = _Written(old=old, entry=entry)
+        written = _Written(old=old, new=changed, entry=entry)
         try:
             runtime.audit.append(entry)
         except OSError as error:
@@ -162,16 +163,16 @@ def _change_files(runtime: Runtime, change: Change, author: Author) -> _Written 
 
 
 def _take_back(runtime: Runtime, written: _Written) -> None:
-    """Blocks. Undo what could not be served, unless somebody has changed it since."""
+    """Blocks. Undo what could not be served."""
     with _locked(runtime.data_dir / LOCK_FILE):
         _undo(runtime, written)
 
 
 def _undo(runtime: Runtime, written: _Written) -> None:
-    """Blocks. What the files held before, and an entry that says so."""
-    entry = written.entry
+    """Blocks. What the files held before, but where somebody has saved since; and an entry."""
+    entry, disk = written.entry, Disk()
     for path, data in written.old.items():
-        if Disk().read(path) != data:
+        if disk.read(path) == written.new[path]:
             _write({path: data})
     runtime.audit.append(
         replace(

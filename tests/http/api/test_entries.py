@@ -6,9 +6,11 @@ import asyncio
 import hashlib
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
 
@@ -241,3 +243,25 @@ async def test_what_cannot_be_recorded_is_not_made(tmp_path: Path) -> None:
         assert reply.status_code == 409
         assert "cannot be recorded" in reply.json()["error"]["message"]
         assert (tmp_path / "omniroute.yaml").read_text() == CONFIG
+
+
+async def test_what_cannot_be_served_is_taken_back_but_not_what_others_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(tmp_path, CONFIG) as gateway:
+        file, reloader = tmp_path / "omniroute.yaml", gateway.runtime.reloader
+        reload = reloader.reload
+
+        async def failing(reason: str, *, saved: bool) -> Any:
+            if saved:
+                file.write_text(CONFIG + "# mine\n")
+            monkeypatch.setattr(reloader, "reload", reload)
+            return msgspec.structs.replace(reloader.status, ok=False, error="no")
+
+        for saved, kept in ((False, CONFIG), (True, CONFIG + "# mine\n")):
+            monkeypatch.setattr(reloader, "reload", partial(failing, saved=saved))
+            reply = await ask(gateway, "POST", "/api/keys", {"name": "ci"})
+            assert reply.status_code == 409, reply.text
+            assert file.read_text() == kept
+        rows = (await ask(gateway, "GET", "/api/compliance/audit-log")).json()
+        assert [row["action"] for row in rows[:2]] == ["config.undone", "config.change"]
