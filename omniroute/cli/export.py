@@ -51,8 +51,10 @@ def export_command(
     data_dir: str | None,
     patience_s: float,
 ) -> None:
-    """Write requests, attempts and events to the folder TO, a file for each UTC day of each; or all
-    into one SQLite file, if TO ends in .sqlite.
+    """Write the usage data to Parquet or CSV by day, or into one SQLite file.
+
+    TO is a folder, with a file for each UTC day of requests, attempts and events; or, where it ends
+    in .sqlite, the one file for all.
 
     \b
       omniroute export usage-files --since 7d

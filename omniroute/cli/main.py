@@ -26,7 +26,7 @@ COMMANDS: Final[Mapping[str, Lazy]] = {
     "audit": Lazy(
         "omniroute.cli.audit",
         "audit_group",
-        "Who changed the configuration, and whether that is so.",
+        "Tell whether the log of who changed what is whole.",
     ),
     "check": Lazy(
         "omniroute.cli.check", "check_command", "Check configuration files without serving them."

@@ -36,8 +36,9 @@ def show_command(
     *,
     as_json: bool,
 ) -> None:
-    """Tell what became of a request: who asked, what was decided and where, each attempt, timings,
-    tokens and cost, and what changed in the gateway meanwhile.
+    """Tell what became of a request: who asked, what was decided, each attempt, timings, cost.
+
+    Also which line of the configuration decided, and what changed in the gateway meanwhile.
 
     REQUEST_ID is what the client got as X-Request-Id. The server may be running.
     """

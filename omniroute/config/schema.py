@@ -29,7 +29,6 @@ LATER: Final[frozenset[tuple[str, ...]]] = frozenset(
     {
         ("evals",),
         ("git",),
-        ("management",),
         ("providers", "*", "connections", "*", "oauth"),
         ("providers", "*", "resilience", "health_check"),
         ("combos", "*", "resilience", "health_check"),

@@ -168,7 +168,7 @@ def _note(
     took_ms = (request.now_s() - began_s) * 1000
     failure = seen.failure if isinstance(seen, AttemptFailedError) else None
     request.upstream_ms += took_ms
-    told = seen.headers.get
+    named = seen.headers.get("request-id") or seen.headers.get("x-request-id")
     request.record.attempts += (
         AttemptRecord(
             n=number,
@@ -181,7 +181,7 @@ def _note(
             status=seen.status,
             error_class=failure.kind if failure else None,
             reason=failure.message if failure else None,
-            upstream_request_id=told("request-id") or told("x-request-id"),
+            upstream_request_id=named and request.snapshot.redact(named),
         ),
     )
 

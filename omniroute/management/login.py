@@ -13,10 +13,6 @@ class Login(Struct, frozen=True):
     password: str
 
 
-class Success(Struct, frozen=True):
-    success: bool = True
-
-
 class AuthStatus(Struct, frozen=True, kw_only=True):
     """Whether this request's cookie or key may read, and the role of a login."""
 

@@ -126,7 +126,7 @@ class Request:
         record.cache_write = usage.cache_write
         record.output = usage.output
         record.reasoning = usage.reasoning
-        record.service_tier = usage.service_tier
+        record.service_tier = usage.service_tier and self.snapshot.redact(usage.service_tier)
 
     def failed(self, failure: Failure) -> None:
         """The answer ends with this error, whether as its status or in the middle of a stream."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from omniroute.errors import RequestError
+from omniroute.http.api.done import Done
 from omniroute.http.api.operation import ApiReply, operation
 from omniroute.http.edge.asked import Asked
 from omniroute.http.edge.auth import client_ip_of, require_role
@@ -14,12 +15,12 @@ from omniroute.http.edge.browser import (
 )
 from omniroute.http.edge.routes import Surface
 from omniroute.management import login
-from omniroute.management.login import AuthStatus, Login, LoginRule, LoginRuleChange, Success
+from omniroute.management.login import AuthStatus, Login, LoginRule, LoginRuleChange
 from omniroute.management.writeback import REFUSES, Author
 from omniroute.worker.runtime import Runtime
 
 
-async def _login(runtime: Runtime, *, body: Login, asked: Asked) -> ApiReply[Success]:
+async def _login(runtime: Runtime, *, body: Login, asked: Asked) -> ApiReply[Done]:
     snapshot = runtime.snapshot
     refuse_other_pages(asked)
     client_ip = client_ip_of(asked, snapshot)
@@ -32,17 +33,17 @@ async def _login(runtime: Runtime, *, body: Login, asked: Asked) -> ApiReply[Suc
     )
     secure = came_over_tls(asked, snapshot)
     cookie = session_cookie(session.token.reveal(), ttl_s=session.ttl_s, secure=secure)
-    return ApiReply(value=Success(), headers={"Set-Cookie": cookie, "Cache-Control": "no-store"})
+    return ApiReply(value=Done(), headers={"Set-Cookie": cookie, "Cache-Control": "no-store"})
 
 
-async def _logout(runtime: Runtime, *, asked: Asked) -> ApiReply[Success]:
+async def _logout(runtime: Runtime, *, asked: Asked) -> ApiReply[Done]:
     refuse_other_pages(asked)
     token = session_token(asked)
     if token is not None:
         await runtime.logins.end(runtime.snapshot.passwords, token)
     secure = came_over_tls(asked, runtime.snapshot)
     cookie = session_cookie("", ttl_s=0, secure=secure)
-    return ApiReply(value=Success(), headers={"Set-Cookie": cookie, "Cache-Control": "no-store"})
+    return ApiReply(value=Done(), headers={"Set-Cookie": cookie, "Cache-Control": "no-store"})
 
 
 async def _status(runtime: Runtime, *, asked: Asked) -> ApiReply[AuthStatus]:

@@ -8,4 +8,4 @@ from msgspec import Struct
 class Done(Struct, frozen=True):
     """It is done."""
 
-    success: bool
+    success: bool = True

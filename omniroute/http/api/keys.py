@@ -35,7 +35,7 @@ async def _change(
 
 async def _remove(runtime: Runtime, *, id: str, author: Author) -> ApiReply[Done]:
     await keys.remove_key(runtime, unquote(id), author=author)
-    return ApiReply(value=Done(success=True), digest=runtime.snapshot.digest)
+    return ApiReply(value=Done(), digest=runtime.snapshot.digest)
 
 
 ROUTES = (

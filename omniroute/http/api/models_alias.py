@@ -30,7 +30,7 @@ async def _set(runtime: Runtime, *, body: Alias, author: Author) -> ApiReply[Ali
 
 async def _remove(runtime: Runtime, *, query: WhichAlias, author: Author) -> ApiReply[Done]:
     await aliases.remove_alias(runtime, query.alias, author=author)
-    return ApiReply(value=Done(success=True), digest=runtime.snapshot.digest)
+    return ApiReply(value=Done(), digest=runtime.snapshot.digest)
 
 
 ROUTES = (

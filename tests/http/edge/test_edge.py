@@ -274,6 +274,8 @@ async def test_a_key_sees_and_uses_its_own_models(tmp_path: Path) -> None:
             "echo/echo",
             "echo/echo-embedding",
             "echo/echo-image",
+            "echo/echo-rerank",
+            "echo/echo-moderation",
         ]
         ask = {**ASK, "model": "other/echo"}
         assert (await gateway.client.post(CHAT, json=ask, headers=bearer(KEY))).status_code == 403

@@ -77,7 +77,8 @@ def test_hup_reloads(tmp_path: Path) -> None:
         server.process.send_signal(signal.SIGHUP)
         asyncio.run(until(lambda: "is active (SIGHUP)" in server.log.read_text()))
         names = [row["id"] for row in httpx.get(f"{server.url}/v1/models").json()["data"]]
-        assert names == ["second/echo", "second/echo-embedding", "second/echo-image"]
+        assert "second/echo" in names
+        assert {name.partition("/")[0] for name in names} == {"second"}
 
 
 def test_a_worker_that_dies_is_replaced(tmp_path: Path) -> None:
