@@ -120,7 +120,7 @@ COMMENT ON COLUMN requests."git_commit" IS 'Commit that the configuration''s fil
 COMMENT ON COLUMN requests."input_tokens" IS 'Tokens: all input, cached or not; NULL when unknown.';
 COMMENT ON COLUMN requests."input_uncached_tokens" IS 'Tokens: input that no cache served or stored.';
 COMMENT ON COLUMN requests."key" IS 'Id of the API key; NULL without one.';
-COMMENT ON COLUMN requests."kind" IS 'chat, embedding, image or transcription.';
+COMMENT ON COLUMN requests."kind" IS 'chat, embedding, image, rerank or moderation.';
 COMMENT ON COLUMN requests."model" IS 'Model as that provider calls it.';
 COMMENT ON COLUMN requests."output_tokens" IS 'Tokens: output, reasoning included; NULL when unknown.';
 COMMENT ON COLUMN requests."overhead_ms" IS 'Milliseconds in the gateway itself before the first byte.';
