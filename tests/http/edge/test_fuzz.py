@@ -6,11 +6,11 @@ from collections.abc import Generator
 from typing import Any, Final, cast
 
 import httpx
-import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from omniroute.base.bigjson import write_json
 from tests.running import DEADLINE_S, served
 from tests.translation.test_properties import JSON, REQUESTS, spoiled
 
@@ -81,7 +81,7 @@ def test_any_json_is_answered(
     body: Any = data.draw(spoiled(REQUESTS[name]) | JSON)
     if isinstance(body, dict) and name != "gemini" and data.draw(st.integers(0, 9)):
         body = {**cast(dict[str, Any], body), "model": model, "stream": streamed}
-    reply = client.post(path.format(model=model), content=orjson.dumps(body))
+    reply = client.post(path.format(model=model), content=write_json(body))
     check(reply, name, model)
 
 
