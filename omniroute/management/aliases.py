@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from omniroute.errors import RequestError
-from omniroute.management.entries import remove_entry
+from omniroute.management.entries import Where, remove_entry
 from omniroute.management.writeback import Author, change_section
 from omniroute.worker.runtime import Runtime
 
@@ -49,4 +49,4 @@ async def remove_alias(runtime: Runtime, alias: str, *, author: Author) -> None:
     """Raises RequestError: 400 where none is named, and as `remove_entry`."""
     if not alias:
         raise RequestError("invalid_request", "name an alias: ?alias=…", param="alias")
-    await remove_entry(runtime, SECTION, alias, author=author)
+    await remove_entry(runtime, Where((SECTION,), alias), author=author)

@@ -8,9 +8,8 @@ from typing import Annotated, Any, Final, cast
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from omniroute.config.model import Combo, StrategyName, Target
-from omniroute.management.entries import Entry, add_entry, change_entry, remove_entry, unknown
+from omniroute.management.entries import Entry, Resource, at_the_top, unknown
 from omniroute.management.place import Place, place
-from omniroute.management.writeback import Author
 from omniroute.worker.runtime import Runtime
 
 SECTION = "combos"
@@ -88,35 +87,8 @@ def combo(runtime: Runtime, name: str) -> ComboReport:
     """Raises RequestError (404)."""
     found = runtime.snapshot.config.combos.get(name)
     if found is None:
-        raise unknown(SECTION, name)
+        raise unknown((SECTION,), name)
     return _report(runtime, found)
-
-
-async def add_combo(runtime: Runtime, wanted: NewCombo, *, author: Author) -> ComboReport:
-    """Raises RequestError as `add_entry`."""
-    await add_entry(runtime, SECTION, wanted.name, _revised({}, wanted), author=author)
-    return combo(runtime, wanted.name)
-
-
-async def change_combo(
-    runtime: Runtime, name: str, change: ComboChange, *, author: Author
-) -> ComboReport:
-    """Raises RequestError as `change_entry`."""
-    after = name if change.name is UNSET else change.name
-    await change_entry(
-        runtime,
-        SECTION,
-        name,
-        lambda entry: _revised(entry, change),
-        new_name=after,
-        author=author,
-    )
-    return combo(runtime, after)
-
-
-async def remove_combo(runtime: Runtime, name: str, *, author: Author) -> None:
-    """Raises RequestError as `remove_entry`."""
-    await remove_entry(runtime, SECTION, name, author=author)
 
 
 def _report(runtime: Runtime, declared: Combo) -> ComboReport:
@@ -135,7 +107,15 @@ def _report(runtime: Runtime, declared: Combo) -> ComboReport:
     )
 
 
-def _revised(entry: Entry, change: ComboChange | NewCombo) -> Entry:
+def _made(wanted: NewCombo) -> Entry:
+    return _with({}, wanted)
+
+
+def _revised(entry: Entry, change: ComboChange) -> Entry:
+    return _with(entry, change)
+
+
+def _with(entry: Entry, change: ComboChange | NewCombo) -> Entry:
     said: dict[str, Any] = {
         "strategy": change.strategy,
         "targets": UNSET
@@ -174,3 +154,15 @@ def _targets(
 
 def _model_of(target: str | Mapping[str, Any]) -> str:
     return target if isinstance(target, str) else cast("str", target.get("model"))
+
+
+COMBOS = Resource(
+    noun="combo",
+    where=at_the_top(SECTION),
+    show_all=combos,
+    show=combo,
+    id_of=lambda wanted: wanted.name,
+    made=_made,
+    revised=_revised,
+    renamed=lambda id, change: id if change.name is UNSET else change.name,
+)

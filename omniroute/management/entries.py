@@ -1,83 +1,176 @@
-"""Entries of a section, made, changed and taken away as edits of the files."""
+"""Entries of a section, shown, made, changed and taken away as edits of the files.
+
+A section is a map from names to entries, at the top (`combos`) or within an entry of another
+(`providers.lab.models`), or a list of entries that say their `id` (`policies`: the order decides).
+What the API has of one kind of entries is a `Resource`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import Any, Final, Generic, TypeVar, cast
+
+from msgspec import Struct
 
 from omniroute.errors import RequestError
 from omniroute.management.writeback import Author, change_config
 from omniroute.worker.runtime import Runtime
 
+R = TypeVar("R")
+N = TypeVar("N")
+C = TypeVar("C")
+
 Entry = Mapping[str, Any]
 """As the file has it."""
+Section = tuple[str, ...]
+"""Where entries stand, name by name."""
+_LISTS: Final[frozenset[Section]] = frozenset({("policies",)})
 
 
-async def add_entry(
-    runtime: Runtime, section: str, name: str, entry: object, *, author: Author
-) -> None:
+class Where(Struct, frozen=True):
+    """An entry's place: its section, and its name there."""
+
+    section: Section
+    name: str
+
+
+class Resource(Struct, Generic[R, N, C], frozen=True, kw_only=True):
+    """One kind of entries. The annotations of its functions are the types of the API: what `show`
+    and `show_all` return, what `made` takes as `wanted`, and `revised` as `change`."""
+
+    noun: str
+    """As a person calls one of them."""
+    where: Callable[[str], Where]
+    """The place of what the API knows by an id. May raise RequestError (404)."""
+    show_all: Callable[[Runtime], Struct]
+    show: Callable[[Runtime, str], R]
+    """One by its id. Raises RequestError (404)."""
+    id_of: Callable[[N], str]
+    """What the one to be made will be known by."""
+    made: Callable[[N], Entry]
+    revised: Callable[[Entry, C], Entry]
+    renamed: Callable[[str, C], str] = lambda id, _change: id
+    """The id that a change leaves it with."""
+
+
+async def add(runtime: Runtime, resource: Resource[R, N, C], wanted: N, *, author: Author) -> R:
+    """Raises RequestError as `add_entry`."""
+    id = resource.id_of(wanted)
+    await add_entry(runtime, resource.where(id), resource.made(wanted), author=author)
+    return resource.show(runtime, id)
+
+
+async def change(
+    runtime: Runtime, resource: Resource[R, N, C], id: str, wanted: C, *, author: Author
+) -> R:
+    """Raises RequestError as `change_entry`."""
+    after = resource.renamed(id, wanted)
+    await change_entry(
+        runtime,
+        resource.where(id),
+        lambda entry: resource.revised(entry, wanted),
+        new_name=resource.where(after).name,
+        author=author,
+    )
+    return resource.show(runtime, after)
+
+
+async def remove(runtime: Runtime, resource: Resource[R, N, C], id: str, *, author: Author) -> None:
+    """Raises RequestError as `remove_entry`."""
+    await remove_entry(runtime, resource.where(id), author=author)
+
+
+async def add_entry(runtime: Runtime, where: Where, entry: Entry, *, author: Author) -> None:
     """Declare a new entry. Raises RequestError: 409 where there is one, and as `change_config`."""
 
     def change(wanted: dict[str, Any]) -> None:
-        entries = _entries(wanted, section)
-        if name in entries:
-            message = f'"{name}" is declared under `{section}` already'
-            raise RequestError("conflict", message, param="name")
-        wanted[section] = {**entries, name: entry}
+        entries = _entries(wanted, where.section)
+        if where.name in entries:
+            raise _taken(where.section, where.name)
+        _put(wanted, where.section, {**entries, where.name: entry})
 
     await change_config(runtime, change, author=author)
 
 
 async def change_entry(
     runtime: Runtime,
-    section: str,
-    name: str,
+    where: Where,
     revise: Callable[[Entry], Entry],
     *,
-    new_name: str | None = None,
+    new_name: str,
     author: Author,
 ) -> None:
-    """Make of an entry what `revise` makes of it, under `new_name` where that is given.
+    """Make of an entry what `revise` makes of it, under `new_name`.
 
     Raises RequestError: 404 where there is none, 409 where the new name is taken, and as
     `change_config`.
     """
+    section, name = where.section, where.name
 
     def change(wanted: dict[str, Any]) -> None:
         entries = _entries(wanted, section)
         if name not in entries:
             raise unknown(section, name)
-        after = new_name or name
-        if after != name and after in entries:
-            message = f'"{after}" is declared under `{section}` already'
-            raise RequestError("conflict", message, param="name")
-        wanted[section] = {
-            (after if key == name else key): (revise(entry or {}) if key == name else entry)
+        if new_name != name and new_name in entries:
+            raise _taken(section, new_name)
+        revised = {
+            (new_name if key == name else key): (revise(entry or {}) if key == name else entry)
             for key, entry in entries.items()
         }
+        _put(wanted, section, revised)
 
     await change_config(runtime, change, author=author)
 
 
-async def remove_entry(runtime: Runtime, section: str, name: str, *, author: Author) -> None:
+async def remove_entry(runtime: Runtime, where: Where, *, author: Author) -> None:
     """Take an entry away. Raises RequestError: 404 where there is none, and as `change_config`:
     422 where something else still names it."""
 
     def change(wanted: dict[str, Any]) -> None:
-        entries = _entries(wanted, section)
-        if name not in entries:
-            raise unknown(section, name)
-        wanted[section] = {key: entry for key, entry in entries.items() if key != name}
-        if not wanted[section]:
-            del wanted[section]
+        entries = _entries(wanted, where.section)
+        if where.name not in entries:
+            raise unknown(where.section, where.name)
+        left = {key: entry for key, entry in entries.items() if key != where.name}
+        _put(wanted, where.section, left)
 
     await change_config(runtime, change, author=author)
 
 
-def unknown(section: str, name: str) -> RequestError:
+def at_the_top(section: str) -> Callable[[str], Where]:
+    """Entries that are known by their name in a section of the file's own."""
+    return lambda id: Where((section,), id)
+
+
+def unknown(section: Section, name: str) -> RequestError:
     """What is said of a name that the section does not have."""
-    return RequestError("not_found", f'there is no "{name}" under `{section}`')
+    return RequestError("not_found", f'there is no "{name}" under `{".".join(section)}`')
 
 
-def _entries(wanted: Mapping[str, Any], section: str) -> dict[str, Any]:
-    return cast("dict[str, Any]", wanted.get(section) or {})
+def _taken(section: Section, name: str) -> RequestError:
+    message = f'"{name}" is declared under `{".".join(section)}` already'
+    return RequestError("conflict", message, param="name")
+
+
+def _entries(wanted: Mapping[str, Any], section: Section) -> dict[str, Any]:
+    """By name, in their order."""
+    here: Any = wanted
+    for name in section:
+        here = here.get(name) or {}
+    if section not in _LISTS:
+        return cast("dict[str, Any]", here)
+    return {str(entry.get("id")): entry for entry in cast("list[dict[str, Any]]", here or [])}
+
+
+def _put(wanted: dict[str, Any], section: Section, entries: Mapping[str, Any]) -> None:
+    """`entries` as the whole section, which goes with the last of them."""
+    *above, last = section
+    here = wanted
+    for name in above:
+        here[name] = here.get(name) or {}
+        here = here[name]
+    if not entries:
+        here.pop(last, None)
+    elif section in _LISTS:
+        here[last] = [{"id": name} | dict(entry) | {"id": name} for name, entry in entries.items()]
+    else:
+        here[last] = dict(entries)

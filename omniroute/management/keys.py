@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from omniroute.admission.keys import make_key
 from omniroute.config.model import Key, KeyRateLimit, Role
 from omniroute.management.derived import show, shown
-from omniroute.management.entries import Entry, add_entry, change_entry, remove_entry, unknown
+from omniroute.management.entries import Entry, Resource, add_entry, at_the_top, unknown
 from omniroute.management.moment import Instant
 from omniroute.management.place import Place, place
 from omniroute.management.writeback import Author
@@ -82,29 +82,21 @@ def key(runtime: Runtime, name: str) -> KeyReport:
 async def add_key(runtime: Runtime, wanted: NewKey, *, author: Author) -> MadeKey:
     """Make a key and declare its hash. Raises RequestError as `add_entry`."""
     secret, digest = make_key()
-    entry = _revised({"hash": digest}, wanted)
-    await add_entry(runtime, SECTION, wanted.name, entry, author=author)
+    entry = {"hash": digest, **KEYS.made(wanted)}
+    await add_entry(runtime, KEYS.where(wanted.name), entry, author=author)
     return MadeKey(key=secret, **_fields(runtime, _declared(runtime, wanted.name)))
-
-
-async def change_key(
-    runtime: Runtime, name: str, change: KeyChange, *, author: Author
-) -> KeyReport:
-    """Raises RequestError as `change_entry`."""
-    await change_entry(runtime, SECTION, name, lambda entry: _revised(entry, change), author=author)
-    return key(runtime, name)
-
-
-async def remove_key(runtime: Runtime, name: str, *, author: Author) -> None:
-    """Raises RequestError as `remove_entry`."""
-    await remove_entry(runtime, SECTION, name, author=author)
 
 
 def _declared(runtime: Runtime, name: str) -> Key:
     found = runtime.snapshot.config.keys.get(name)
     if found is None:
-        raise unknown(SECTION, name)
+        raise unknown((SECTION,), name)
     return found
+
+
+def _made(wanted: NewKey) -> Entry:
+    """All but the hash."""
+    return _revised({}, wanted)
 
 
 def _revised(entry: Entry, change: KeyChange) -> Entry:
@@ -144,3 +136,14 @@ def _fields(runtime: Runtime, declared: Key) -> Mapping[str, Any]:
         "rate_limit": show(KeyLimit, declared.rate_limit),
         **place(runtime.snapshot.config.positions.get((SECTION, declared.id))),
     }
+
+
+KEYS = Resource(
+    noun="key",
+    where=at_the_top(SECTION),
+    show_all=keys,
+    show=key,
+    id_of=lambda wanted: wanted.name,
+    made=_made,
+    revised=_revised,
+)

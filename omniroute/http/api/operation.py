@@ -16,7 +16,7 @@ them can say something else.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from types import NoneType
 from typing import Any, Generic, TypeVar, cast, get_args, get_origin, get_type_hints
@@ -70,10 +70,12 @@ def operation(
     content_type: str = "application/json",
     other_types: tuple[str, ...] = (),
     etag: bool = False,
+    types: Mapping[str, Any] | None = None,
 ) -> Route:
     """The route that `handle` serves. `statuses` are those of its answers, `refuses` of errors,
-    `other_types` of answers beside the one that the types describe."""
-    hints = get_type_hints(handle)
+    `other_types` of answers beside the one that the types describe. `types` stand in the place of
+    annotations, where a handler is made for several routes."""
+    hints = {**get_type_hints(handle), **(types or {})}
     body, required = _optional(hints.get("body"))
     answer = hints["return"]
     if get_origin(answer) is ApiReply:
