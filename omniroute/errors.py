@@ -9,6 +9,7 @@ OmnirouteError
 │   ├── UpstreamTimeoutError   connect, first byte, silence or the whole call took too long
 │   ├── UpstreamCutError       the answer ended, or was garbage, before its own end marker
 │   └── UpstreamReportedError  a whole answer is an error, whatever its status
+├── CodingError            a body's content coding cannot be undone
 ├── ExpressionError        a JMESPath expression is wrong, or met a value of the wrong type
 ├── TableError             a translation table cannot be used; carries its diagnostics
 ├── TranslationError       a body cannot be expressed in the other format
@@ -163,6 +164,10 @@ class UpstreamCutError(UpstreamError):
 
 class UpstreamReportedError(UpstreamError):
     """The body of a good status is the format's error; who asked reads it as one."""
+
+
+class CodingError(OmnirouteError):
+    """A body's content coding is not known, or its bytes are not what it says."""
 
 
 class ExpressionError(OmnirouteError):

@@ -17,9 +17,10 @@ from omniroute.upstream.client import Bounds, UpstreamRequest
 from omniroute.upstream.dial import Dialer
 from omniroute.upstream.guard import Resolver
 from omniroute.upstream.http1 import Http1Connection, render_head
-from omniroute.upstream.inflate import Inflate, coding_of, undone_headers
+from omniroute.upstream.inflate import Inflate, undone_headers
 from omniroute.upstream.options import TransportOptions
 from omniroute.upstream.origin import Origin, split_url
+from omniroute.wire.coding import coding_of
 
 _IDLE_S: Final = 55.0  # below the 60 s after which common load balancers drop a connection
 _SWEEP_S: Final = 5.0

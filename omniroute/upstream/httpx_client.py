@@ -19,11 +19,12 @@ from omniroute.errors import UpstreamConnectError, UpstreamCutError, UpstreamErr
 from omniroute.upstream.client import Bounds, UpstreamRequest
 from omniroute.upstream.guard import Resolver, check_host
 from omniroute.upstream.http1 import Phase, timeout_error
-from omniroute.upstream.inflate import Inflate, coding_of, undone_headers
+from omniroute.upstream.inflate import Inflate, undone_headers
 from omniroute.upstream.options import TransportOptions
 from omniroute.upstream.origin import Origin, split_url
 from omniroute.upstream.proxy import Proxy, parse_proxy
 from omniroute.upstream.tls import build_context
+from omniroute.wire.coding import coding_of
 
 _LIMITS: Final = httpx.Limits(
     max_connections=None, max_keepalive_connections=256, keepalive_expiry=55.0

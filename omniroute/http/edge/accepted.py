@@ -1,10 +1,11 @@
-"""What no handler takes, refused by path and head: dot segments, coded bodies, forms."""
+"""What no handler takes, refused by path and head: dot segments, unknown codings, forms."""
 
 from __future__ import annotations
 
 from omniroute.base.dots import has_dot_segment
 from omniroute.errors import RequestError
 from omniroute.http.edge.asked import Asked
+from omniroute.wire.coding import CODINGS, coding_of
 
 _FORM = "application/x-www-form-urlencoded"
 _BEGINS_JSON = (b"{", b"[", b"")
@@ -16,23 +17,24 @@ def check_path(path: str) -> None:
         raise RequestError("invalid_request", "the path holds a dot segment", param="path")
 
 
-def check_head(asked: Asked) -> bool:
-    """Whether the body is said to be a form, which its bytes have to show; see `check_body`.
+def check_head(asked: Asked) -> tuple[bool, str | None]:
+    """Whether the body is said to be a form, which its bytes have to show (see `check_body`), and
+    its coding.
 
-    Raises RequestError (415) for a body that is coded or in parts, before it is read.
+    Raises RequestError (415) for a body of an unknown coding or in parts, before it is read.
     """
-    coding = asked.headers.get("content-encoding", "").strip().lower()
-    if coding not in ("", "identity"):
+    coding = coding_of(asked.headers)
+    if coding is not None and coding not in CODINGS:
         raise RequestError(
             "invalid_request",
-            f"the content-encoding {coding!r} is not taken; send the body as it is",
+            f"the content-encoding {coding!r} is not taken, but {', '.join(CODINGS)} are",
             status=415,
-            headers={"Accept-Encoding": "identity"},
+            headers={"Accept-Encoding": ", ".join(CODINGS)},
         )
     kind = asked.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind.startswith("multipart/") and asked.method not in ("GET", "HEAD"):
         raise _no_json(kind)
-    return kind == _FORM
+    return kind == _FORM, coding
 
 
 def check_body(asked: Asked) -> None:

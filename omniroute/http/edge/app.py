@@ -16,6 +16,7 @@ from omniroute.http.edge.accepted import check_body, check_head, check_path
 from omniroute.http.edge.asked import Asked, entry_of
 from omniroute.http.edge.astray import astray, is_doubled, redirected, unserved
 from omniroute.http.edge.auth import client_ip_of, presented_key, request_id_of, require_role
+from omniroute.http.edge.coded import decode_body
 from omniroute.http.edge.endpoints import MANAGEMENT, envelope_of
 from omniroute.http.edge.errors import from_exception, not_allowed, render
 from omniroute.http.edge.insides import EdgeRequest
@@ -132,7 +133,7 @@ def _boundary(runtime: Runtime, route: Route, room: BodyRoom) -> Handle:
     async def serve(request: Request, **parameters: str) -> HTTPResponse | None:
         asked = _asked(runtime, request, room)
         check_path(asked.path)
-        is_form = check_head(asked)
+        is_form, coding = check_head(asked)
         if role is not None:
             asked.caller = await require_role(runtime, asked, role)
         elif asked.must_wait and route.surface is Surface.INFERENCE:
@@ -140,6 +141,8 @@ def _boundary(runtime: Runtime, route: Route, room: BodyRoom) -> Handle:
         bounds = runtime.snapshot.config.server
         taken = await room.receive(request, bounds, is_managed=route.contract is not None)
         try:
+            if coding is not None:
+                taken += await decode_body(request, coding, room, bounds)
             if is_form:
                 check_body(asked)
             response = await handle(runtime, asked, **parameters)

@@ -17,6 +17,16 @@ _TOO_LARGE: Final = "the request is larger than server.max_body allows"
 _TOO_LARGE_TO_MANAGE: Final = "the request is larger than the 1 MiB that management takes"
 
 
+def no_room() -> RequestError:
+    """What is told where all bodies together would be beyond their bound."""
+    return RequestError(
+        "unavailable",
+        "too many large requests are under way",
+        code="too_many_bodies",
+        retry_after_s=RETRY_S,
+    )
+
+
 class BodyRoom:
     """What one worker holds of its clients' bodies, in bytes."""
 
@@ -40,12 +50,7 @@ class BodyRoom:
         # Of a body in chunks nobody knows how long it gets: it may get as long as one may be.
         taken: int = min(stream.request_bytes_left or largest, largest)
         if not self.hold(taken, max(bounds.max_bodies_bytes, largest)):
-            raise RequestError(
-                "unavailable",
-                "too many large requests are under way",
-                code="too_many_bodies",
-                retry_after_s=RETRY_S,
-            )
+            raise no_room()
         try:
             await request.receive_body()
         except BaseException:
