@@ -28,16 +28,18 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from omniroute.base.units import NANO
 from omniroute.config.model import Ref
+from omniroute.errors import RequestError
 from omniroute.management.moment import Instant
 
 T = TypeVar("T", bound=Struct)
 _UNITS: Final = {"_s": "_ms", "_nanousd": "_usd"}
+_RATE_UNITS: Final = {1000: "s", 60_000: "m", 3_600_000: "h", 86_400_000: "d"}
 
 
 class RateWindow(Struct, frozen=True, rename="camel"):
-    """So many within so long."""
+    """So many within so long: a second, a minute, an hour or a day."""
 
-    amount: int
+    amount: Annotated[int, Meta(ge=0)]
     window_ms: int
 
 
@@ -104,17 +106,16 @@ def path_in_api(kind: type[Struct], *names: str) -> str:
     return ".".join(steps)
 
 
+@cache
 def changes(kind: type[Struct]) -> type[Struct]:
     """A base for a request's body: the fields of a shown class, each of which may be left out.
 
-    Numbers are 0 or more; what is unknown is refused. Rates cannot be changed.
+    Numbers are 0 or more; what is unknown is refused.
     """
     fields: list[tuple[str, Any, Any]] = []
     rename: dict[str, str] = {}
     hints = hints_of(kind)
     for field in msgspec.structs.fields(kind):
-        if RateWindow in _choices(hints[field.name]):
-            continue
         fields.append((field.name, _replaced(hints[field.name], _changed) | UnsetType, UNSET))
         rename[field.name] = field.encode_name
     return msgspec.defstruct(
@@ -145,11 +146,21 @@ def in_file(change: Struct, *, whole: bool) -> dict[str, Any]:
 
 
 def _written(name: str, value: Any, *, whole: bool) -> Any:
+    if isinstance(value, RateWindow):
+        return _rate(value)
     if isinstance(value, Struct):
         return in_file(value, whole=whole)
     if name.endswith("_s") and value is not None:
         return f"{value}ms" if value % 1000 or not value else f"{value // 1000}s"
-    return value
+    return list(cast("tuple[Any, ...]", value)) if isinstance(value, tuple) else value
+
+
+def _rate(value: RateWindow) -> str:
+    unit = _RATE_UNITS.get(value.window_ms)
+    if unit is None:
+        message = "a window is a second, a minute, an hour or a day"
+        raise RequestError("invalid_request", message, param="windowMs")
+    return f"{value.amount}/{unit}"
 
 
 def _source(kind: type[Struct]) -> type[Struct]:
@@ -187,7 +198,7 @@ def _kind(kind: Any, name: str, parts: Mapping[Any, Any]) -> Any:
 def _changed(kind: Any) -> Any:
     if kind in (int, float):
         return Annotated[kind, Meta(ge=0)]
-    return changes(kind) if _is_struct(kind) else kind
+    return changes(kind) if _is_struct(kind) and kind is not RateWindow else kind
 
 
 def _is_struct(kind: Any) -> bool:

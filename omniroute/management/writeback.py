@@ -20,10 +20,12 @@ from msgspec.structs import replace
 from omniroute.active.disk import Disk, write_atomic
 from omniroute.active.inspect import Inspected, inspect
 from omniroute.active.snapshot import digest_of
+from omniroute.admission.ipfilter import IpRules
 from omniroute.admission.values import Caller
 from omniroute.config.change import Change, Values, change_files, merge
 from omniroute.config.loader import ChangedFiles
 from omniroute.config.masking import Mask
+from omniroute.config.model import Config
 from omniroute.config.splices import EditError
 from omniroute.errors import RequestError
 from omniroute.worker.audit import AuditChange, AuditEntry, differences
@@ -131,7 +133,7 @@ def _change_files(runtime: Runtime, change: Change, author: Author) -> _Written 
         if not changed:
             return None
         after = inspect(files, ChangedFiles(disk, changed))
-        _require_good(after)
+        _refuse_shutting_out(_require_good(after), author)
         if not disk.is_current():
             raise RequestError("conflict", "a file was changed meanwhile; ask again")
         old = {path: disk.read(path) for path in changed}
@@ -233,9 +235,16 @@ def _write(contents: Mapping[str, bytes]) -> None:
         raise RequestError("conflict", f"the file cannot be written: {error.strerror}") from None
 
 
-def _require_good(after: Inspected) -> None:
+def _refuse_shutting_out(after: Config, author: Author) -> None:
+    """Who shuts out the own address by mistake could not take it back here."""
+    if IpRules(after.ip_filter).check(author.address, "management") is not None:
+        message = f"the address {author.address}, which asks for this, could not come in any more"
+        raise RequestError("unprocessable", message, code="shut_out")
+
+
+def _require_good(after: Inspected) -> Config:
     if after.checked.config is not None:
-        return
+        return after.checked.config
     found = [item for item in after.checked.diagnostics if item.severity == "error"]
     first = found[0] if found else None
     raise RequestError(

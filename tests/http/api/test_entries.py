@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx
 import msgspec
 import pytest
 import yaml
 
 from omniroute.http.edge.routes import Surface
-from tests.running import ECHO, Gateway, running
+from tests.running import ECHO, Gateway, running, served
 from tests.surface import routes
 
 CASES = Path(__file__).parents[2] / "golden" / "writes"
@@ -46,23 +47,37 @@ async def ask(gateway: Gateway, method: str, path: str, body: Any = None, **head
     )
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Generator[tuple[Path, httpx.Client]]:
+    """One server for all cases, and its file: a case saves what was before, and reloads."""
+    folder = tmp_path_factory.mktemp("writes")
+    with (
+        served(folder, CONFIG + "reload: {watch: false}\n") as gateway,
+        httpx.Client(base_url=gateway.url, headers=as_key(ROOT)) as client,
+    ):
+        yield folder / "omniroute.yaml", client
+
+
 @pytest.mark.parametrize("file", sorted(path.name for path in CASES.glob("*.yaml")))
-async def test_a_change_is_the_edit_that_a_person_would_make(
-    tmp_path: Path, file: str, golden: Callable[[str, str], None]
+def test_a_change_is_the_edit_that_a_person_would_make(
+    shared: tuple[Path, httpx.Client], file: str, golden: Callable[[str, str], None]
 ) -> None:
     case: dict[str, Any] = yaml.safe_load((CASES / file).read_text())
+    saved, client = shared
     before = case["before"] + KEYS
-    async with running(tmp_path, before) as gateway:
-        reply = await ask(gateway, *case["request"])
-        assert reply.status_code == case["status"], reply.text
-        text = (tmp_path / "omniroute.yaml").read_text()
-        if reply.status_code >= 400:
-            assert text == before
-            assert case["says"] in reply.json()["error"]["message"]
-        golden(f"writes/{file.replace('.yaml', '.after')}", _HASH.sub("sha256:…", text))
-        assert gateway.runtime.snapshot.digest in reply.headers.get(
-            "etag", gateway.runtime.snapshot.digest
-        )
+    saved.write_text(before)
+    assert client.post("/api/config/reload").status_code == 200
+    method, path, *body = case["request"]
+    reply = client.request(method, path, json=body[0] if body else None)
+    assert reply.status_code == case["status"], reply.text
+    text = saved.read_text()
+    if reply.status_code >= 400:
+        assert text == before
+        assert case["says"] in reply.json()["error"]["message"]
+    else:
+        digest = client.get("/api/config").json()["digest"]
+        assert reply.headers["etag"] == f'"{digest}"'
+    golden(f"writes/{file.replace('.yaml', '.after')}", _HASH.sub("sha256:…", text))
 
 
 async def test_a_key_is_told_once_and_works_until_it_is_revoked(tmp_path: Path) -> None:
