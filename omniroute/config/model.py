@@ -21,7 +21,7 @@ T = TypeVar("T")
 Role = Literal["inference", "viewer", "admin"]
 LoginRole = Literal["viewer", "admin"]
 RequestLog = Literal["off", "on", "terminal"]
-ModelKind = Literal["chat", "embedding", "image", "rerank", "moderation", "transcription"]
+ModelKind = Literal["chat", "embedding", "image", "rerank", "moderation", "speech", "transcription"]
 Balance = Literal[
     "priority",
     "weighted",

@@ -113,5 +113,8 @@ async def relay(
     if data:
         await sink.send(data)
         sent += len(data)
+    elif failure is not None:
+        sink.abort()  # the format has no words for it
+        return sent
     await sink.end()
     return sent

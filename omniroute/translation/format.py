@@ -90,6 +90,8 @@ class Task(Struct, frozen=True, kw_only=True):
     """The member of the hub's request that says how often it is to be sent."""
     streams: bool
     """An answer may come in events, which pass to clients of the same format."""
+    raw: Converter | None
+    """Tells of a request whether the answer to it is no JSON, and passes as it comes."""
     fields: KnownFields | None
     known_fields: frozenset[str] | None
     setters: Mapping[str, Converter]
@@ -274,6 +276,8 @@ class _Writer:
             self.add((kind, "set", field), template)
         if (rows := table.section(kind, "stream", "decode")) is not None:
             self.add((kind, "stream", "decode"), rows)
+        if (condition := table.section(kind, "raw")) is not None:
+            self.add((kind, "raw"), {"$when": condition, "$then": {"$lit": True}})
 
     def _write_sides(self, kind: ModelKind) -> None:
         """What clients ask and get, what providers are asked and give; one of them may be all."""
@@ -445,6 +449,7 @@ def _task(
         most=table.section(kind, "batch", "most"),
         times=table.section(kind, "batch", "times"),
         streams=table.section(kind, "stream") is not None,
+        raw=functions.get(f"{kind}.raw"),
         fields=known_fields(table.mapping(kind, "fields"))[0],
         known_fields=None if "@" in reads or not tells else frozenset(known),
         setters={field: functions[f"{kind}.set.{field}"] for field in table.mapping(kind, "set")},

@@ -36,4 +36,5 @@ TASKS: Final[Mapping[ModelKind, TaskKind]] = {
     "moderation": TaskKind(
         needs="inputs", nothing="the request holds nothing to judge", gives="results"
     ),
+    "speech": TaskKind(needs="text", nothing="the request says nothing to speak", gives="audio"),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from math import inf
@@ -54,6 +55,7 @@ _FACT_TYPES: Mapping[str, tuple[str, frozenset[type]]] = {
 
 KINDS: Final[tuple[ModelKind, ...]] = get_args(ModelKind)
 
+_PASSED_TYPE: Final = re.compile(r"(?:audio/|text/event-stream\b)", re.IGNORECASE)
 _UNKNOWN_MODEL: Final = 'the model "{model}" does not exist'
 
 
@@ -305,7 +307,7 @@ class ClientSide:
         node = {**error_node(failure, request_id), "status": self.status(failure)}
         return orjson.dumps(self._format.functions["errors.encode"](node, {"dropped": {}}))
 
-    def stream_content_type(self, framing: str | None = None) -> str:
+    def stream_content_type(self, framing: str | None = None, *, given: str = "") -> str:
         return self._format.framing_for(framing).content_type
 
     def _field(self, name: str) -> str:
@@ -323,8 +325,15 @@ class TaskClient(ClientSide):
         self._fields = fields = format.tasks[kind].fields
         self._named = f"{format.name}.{kind}"
         self.check = _takes_all if fields is None else fields.check
+        self._passes = format.tasks[kind].raw is not None
         self.continuing = self.socket = None
         self.loads_without = None
+
+    def stream_content_type(self, framing: str | None = None, *, given: str = "") -> str:
+        if not self._passes:
+            return super().stream_content_type(framing)
+        # A browser must not take it for a page, whatever a provider calls it.
+        return given if _PASSED_TYPE.match(given) else "application/octet-stream"
 
     def facts(self, body: dict[str, Any]) -> Facts:
         found = run_object(self._facts, body, {"dropped": {}})

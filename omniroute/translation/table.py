@@ -31,7 +31,7 @@ _TASK: Final[Mapping[str, frozenset[str]]] = {
     "": frozenset(
         {
             *("paths", "batch", "fields", "facts", "known", "set"),
-            *("request", "response", "stream"),
+            *("request", "response", "stream", "raw"),
         }
     ),
     ".batch": frozenset({"member", "most", "times"}),

@@ -29,6 +29,7 @@ from omniroute.translation.pair import (
     run_object,
 )
 from omniroute.translation.passthrough import PassedStream
+from omniroute.translation.raw import RawStream, is_refusal
 from omniroute.translation.runtime import Context, drop
 from omniroute.translation.shape import is_array, is_object
 from omniroute.translation.values import Destination, Outbound, Reply, Stream, Usage
@@ -51,7 +52,7 @@ class TaskPair(FormatPair):
 
     def request(self, body: dict[str, Any], raw: bytes, target: Destination) -> Outbound:
         ctx = context(target, body)
-        if target.stream and not (self.passthrough and self._task.streams):
+        if target.stream and not (self._is_raw(ctx) or (self.passthrough and self._task.streams)):
             message = "only a provider of the client's own format answers this in pieces"
             raise TranslationError(message, param="stream")
         asked: dict[str, Any] = {} if self.passthrough else self._hub(ctx, target)
@@ -95,12 +96,32 @@ class TaskPair(FormatPair):
     def stream(
         self, request: dict[str, Any], target: Destination, *, ahead: bool = False
     ) -> Stream:
+        ctx = context(target, request)
+        if self._is_raw(ctx):
+            return RawStream(self._unread(ctx))
         if self._passing is None:
             raise TranslationError("nothing of this kind comes in pieces", param="stream")
-        return PassedStream(self._passing, context(target, request))
+        return PassedStream(self._passing, ctx)
 
     def is_whole(self, first: bytes) -> bool:
-        return False
+        return self._task.raw is not None and is_refusal(first)
+
+    def retell(
+        self, body: bytes, request: dict[str, Any], target: Destination
+    ) -> tuple[Stream, bytes]:
+        if is_refusal(body):
+            object_in(body)  # a page is none
+            raise UpstreamReportedError("the upstream's answer is an error")
+        stream = self.stream(request, target)
+        return stream, stream.feed(body) + stream.finish()
+
+    def _is_raw(self, ctx: Context) -> bool:
+        raw = self._task.raw
+        return raw is not None and run(raw, ctx["request"], ctx) is True
+
+    def _unread(self, ctx: Context) -> Usage:
+        """What the request alone tells of the use of an answer that nobody reads."""
+        return self._usage(decoded(self._upstream, self._kind, {}, ctx))
 
     def _parts(
         self, sent: dict[str, Any], asked: dict[str, Any], target: Destination

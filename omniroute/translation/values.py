@@ -395,8 +395,9 @@ class ClientFormat(Protocol):
         """The format's own error envelope."""
         ...
 
-    def stream_content_type(self, framing: str | None = None) -> str:
-        """Of the format's usual framing, or of the one that the client chose."""
+    def stream_content_type(self, framing: str | None = None, *, given: str = "") -> str:
+        """Of the format's usual framing, or of the one that the client chose; of what passes as it
+        comes the provider's, `given`."""
         ...
 
     def answer(self, name: str, node: Mapping[str, Any], *, now_s: float = 0) -> Any:

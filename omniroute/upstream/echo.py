@@ -3,7 +3,8 @@
 It repeats the last user message, so that a gateway can be tried, shown and tested without network
 or keys. Answers depend on the request alone, but for `created`. Token counts are estimates of four
 characters each. It has a model for each kind: `echo` chats, `echo-embedding` makes vectors,
-`echo-image` pictures, `echo-rerank` orders documents, `echo-moderation` judges texts.
+`echo-image` pictures, `echo-rerank` orders documents, `echo-moderation` judges texts,
+`echo-speech` has a tone for each word.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from omniroute.upstream.client import Bounds, UpstreamRequest
 from omniroute.upstream.echo_answer import EchoAnswer, EchoRefusal, answer_chat
 from omniroute.upstream.echo_images import answer_images, stream_images
 from omniroute.upstream.echo_judges import answer_judgement, answer_order
+from omniroute.upstream.echo_speech import speak, speech_events
 from omniroute.upstream.echo_vectors import answer_vectors
 
 MODEL: Final = "echo"
@@ -30,9 +32,11 @@ VECTOR_MODEL: Final = "echo-embedding"
 IMAGE_MODEL: Final = "echo-image"
 ORDER_MODEL: Final = "echo-rerank"
 JUDGE_MODEL: Final = "echo-moderation"
-MODELS: Final = (MODEL, VECTOR_MODEL, IMAGE_MODEL, ORDER_MODEL, JUDGE_MODEL)
+SPEECH_MODEL: Final = "echo-speech"
+MODELS: Final = (MODEL, VECTOR_MODEL, IMAGE_MODEL, ORDER_MODEL, JUDGE_MODEL, SPEECH_MODEL)
 _JSON: Final[Mapping[str, str]] = {"content-type": "application/json"}
 _SSE: Final[Mapping[str, str]] = {"content-type": "text/event-stream", "cache-control": "no-cache"}
+_WAV: Final[Mapping[str, str]] = {"content-type": "audio/wav"}
 
 
 class EchoTransport:
@@ -109,11 +113,20 @@ def _judge(body: bytes) -> EchoExchange:
     return _whole(200, answer_judgement(_read(body, JUDGE_MODEL)))
 
 
+def _speak(body: bytes) -> EchoExchange:
+    request = _read(body, SPEECH_MODEL)
+    if request.get("stream_format") != "sse":
+        return EchoExchange(200, _WAV, speak(request))
+    events = speech_events(request)
+    return EchoExchange(200, _SSE, (_frame(event, event["type"]) for event in events))
+
+
 _TASKS: Final[Mapping[str, Callable[[bytes], EchoExchange]]] = {
     "/embeddings": _vectors,
     "/images/generations": _images,
     "/rerank": _order,
     "/moderations": _judge,
+    "/audio/speech": _speak,
 }
 
 

@@ -41,6 +41,7 @@ def test_the_echo_preset_needs_no_key_and_costs_nothing() -> None:
         "echo-image": Model(id="echo-image", kind="image", price=free),
         "echo-rerank": Model(id="echo-rerank", kind="rerank", price=free),
         "echo-moderation": Model(id="echo-moderation", kind="moderation", price=free),
+        "echo-speech": Model(id="echo-speech", kind="speech", price=free),
     }
 
 

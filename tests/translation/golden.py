@@ -71,6 +71,8 @@ def outcome(case: dict[str, Any]) -> dict[str, Any]:
         found["reply"] = _reply(pair, given["reply"], body, where)
     if "stream" in given:
         found["stream"] = _stream(case, pair, body, where)
+    if "raw" in given:
+        found["raw"] = _raw(pair, body, where, given["raw"].encode())
     if "failure" in given:
         found["failure"] = _failure(case["client"], pair, given["failure"])
     return found
@@ -102,6 +104,13 @@ def _reply(pair: Pair, answer: Any, body: dict[str, Any], where: Destination) ->
         return {"cut": str(error)}
     found = {"body": read_json(reply.body), "usage": _plain(reply.usage), "stop": reply.stop}
     return found | _more(reply.dropped, reply.remember)
+
+
+def _raw(pair: Pair, body: dict[str, Any], where: Destination, given: bytes) -> dict[str, Any]:
+    """Of an answer that is no JSON."""
+    stream = pair.stream(body, where)
+    out = stream.feed(given) + stream.finish()
+    return {"body": out.decode(), "usage": _plain(stream.usage)}
 
 
 def _stream(

@@ -61,7 +61,7 @@ COMMENT ON COLUMN requests.session IS 'Session that the client named.';
 COMMENT ON COLUMN requests.client_ip IS 'Address of the client, behind trusted proxies the real one.';
 COMMENT ON COLUMN requests.client_format IS 'Wire format that the client spoke.';
 COMMENT ON COLUMN requests.path IS 'Path of the endpoint.';
-COMMENT ON COLUMN requests.kind IS 'chat, embedding, image, rerank or moderation.';
+COMMENT ON COLUMN requests.kind IS 'chat, embedding, image, rerank, moderation, speech or transcription.';
 COMMENT ON COLUMN requests.stream IS 'The client asked for a stream.';
 COMMENT ON COLUMN requests.requested_model IS 'Model, alias or combo as the client wrote it.';
 COMMENT ON COLUMN requests.provider IS 'Provider that answered, or was tried last; NULL when none was.';
