@@ -15,6 +15,7 @@ from omniroute.wire.framing import FRAMINGS
 METHODS: Final[Mapping[Act, str]] = {
     "infer": "POST",
     "count": "POST",
+    "compact": "POST",
     "models": "GET",
     "model": "GET",
     "details": "POST",
@@ -32,6 +33,7 @@ _PLACES: Final[Mapping[str, frozenset[Act]]] = {
 _MUST: Final[Mapping[Act, str]] = {"model": "{model}", "kept": "{id}", "forget": "{id}"}
 _ANSWERS: Final[Mapping[Act, tuple[str, ...]]] = {
     "count": ("count",),
+    "compact": ("compacted",),
     "models": ("model", "models"),
     "model": ("model",),
     "details": ("details",),
@@ -78,8 +80,8 @@ def _endpoint(table: Table, key: str, row: Any) -> Endpoint | str:
     missing = next((name for name in _ANSWERS.get(act, ()) if name not in answers), None)
     if missing is not None:
         return f"{act} needs client.answers.{missing}"
-    if act == "socket" and not table.mapping("client", "socket"):
-        return "socket needs client.socket"
+    if act in ("socket", "compact") and not table.mapping("client", act):
+        return f"{act} needs client.{act}"
     kind = members.get("kind")
     wrong = _kind_problem(table, act, kind)
     if wrong is not None:
@@ -140,6 +142,8 @@ def client_problems(table: Table) -> list[Problem]:
         holds=isinstance(table.section("client", "unknown_model"), str),
         message="a text, with {model} for the model",
     )
+    compact = table.section("client", "compact", "of")
+    check("compact", holds=compact is not None, message="compact needs of")
     socket = table.mapping("client", "socket")
     check("socket", holds=isinstance(socket.get("error"), dict), message="socket needs error")
     lane = socket.get("lane")

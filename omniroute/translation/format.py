@@ -347,7 +347,7 @@ class _Writer:
         for name in ("asks", "prepares", "error"):
             if (template := self.table.section("client", "socket", name)) is not None:
                 self.add(("client", "socket", name), template)
-        for section in ("count", "details"):
+        for section in ("compact", "count", "details"):
             if (template := self.table.section("client", section, "of")) is not None:
                 self.add(("client", section, "of"), template)
         _, problems = endpoints_of(self.table)

@@ -27,12 +27,14 @@ from omniroute.translation.problem import Problem
 from omniroute.translation.program import ProgramShelf, pack, unpack
 from omniroute.translation.question import question
 from omniroute.translation.serving import Envelopes, collisions
+from omniroute.translation.shape import is_object
 from omniroute.translation.sockets import socket_of
 from omniroute.translation.stream import error_node
 from omniroute.translation.table import describe, read_table
 from omniroute.translation.tasks import TaskPair
 from omniroute.translation.values import (
     About,
+    Act,
     ClientFormat,
     Continuing,
     Counter,
@@ -241,14 +243,16 @@ class ClientSide:
         convert = self._format.functions[f"client.answers.{name}"]
         return run(convert, node, {"dropped": {}, "now_s": now_s})
 
-    def counted(self, raw: bytes) -> bytes:
-        convert = self._format.functions.get("client.count.of")
+    def request_in(self, act: Act, raw: bytes) -> bytes:
+        convert = self._format.functions.get(f"client.{act}.of")
         if convert is None:
             return raw
         try:
             body = read_json(raw)
         except orjson.JSONDecodeError:
             return raw  # whoever reads it says so
+        if not is_object(body):
+            return raw
         request = run(convert, body, {"dropped": {}})
         return raw if request is body else write_json(request)
 

@@ -63,15 +63,16 @@ INNER: Final[Mapping[str, frozenset[str]]] = {
     "client": frozenset(
         {
             *("serves", "errors_at", "told_by", "key", "vary", "loads_without", "unknown_model"),
-            *("count", "details", "answers", "progress", "bounds", "socket"),
+            *("compact", "count", "details", "answers", "progress", "bounds", "socket"),
         }
     ),
     "client.key": frozenset({"header", "query"}),
     "client.bounds": frozenset({"messages", "tools", "names"}),
+    "client.compact": frozenset({"of"}),
     "client.count": frozenset({"of"}),
     "client.details": frozenset({"of"}),
     "client.answers": frozenset(
-        {"model", "models", "details", "count", "loaded", "forgotten", "about"}
+        {"model", "models", "details", "count", "compacted", "loaded", "forgotten", "about"}
     ),
     "client.socket": frozenset({"asks", "prepares", "lane", "error"}),
     "client.progress": frozenset({"named", "members"}),

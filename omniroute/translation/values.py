@@ -14,9 +14,21 @@ DEFAULT_FORMAT: Final = "openai-chat"
 """Where nothing shows what a client speaks: the errors of paths that nobody serves, and requests
 that are only thought of (`omniroute route`, the configuration's tests)."""
 
-Act = Literal["infer", "count", "models", "model", "details", "kept", "forget", "about", "socket"]
-"""What a client asks for at a path: an answer, its request's size in tokens, the list of models,
-one model by its path, one by a body, a kept answer, that it be forgotten, the gateway's version."""
+Act = Literal[
+    "infer",
+    "count",
+    "compact",
+    "models",
+    "model",
+    "details",
+    "kept",
+    "forget",
+    "about",
+    "socket",
+]
+"""What a client asks for at a path: an answer, its request's size in tokens, what a conversation
+comes to in short, the list of models, one model by its path, one by a body, a kept answer, that it
+be forgotten, the gateway's version, a socket for more requests."""
 
 
 class Usage(Struct, frozen=True, kw_only=True):
@@ -407,8 +419,9 @@ class ClientFormat(Protocol):
         """
         ...
 
-    def counted(self, raw: bytes) -> bytes:
-        """The request to count, out of a body that asks for a count; any other body as it is."""
+    def request_in(self, act: Act, raw: bytes) -> bytes:
+        """The request that is meant by a body that asks for a count, or for a conversation in
+        short; any other body as it is."""
         ...
 
     def check_bounds(self, body: dict[str, Any], limits: RequestLimits, *, size_bytes: int) -> None:

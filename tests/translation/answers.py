@@ -27,7 +27,7 @@ _DETAILS: Final = {
     "quantization_level": "",
 }
 _LOADED: Final = {"model": "m", "created_at": "1970-01-01T00:00:00Z"}
-Case = tuple[str, str, dict[str, Any], dict[str, Any]]
+Case = tuple[str, str, dict[str, Any], dict[str, Any] | None]
 
 CASES: Final[dict[str, Case]] = {
     "chat model": (
@@ -69,6 +69,39 @@ CASES: Final[dict[str, Case]] = {
         "forgotten",
         {"id": "r"},
         {"id": "r", "object": "response", "deleted": True},
+    ),
+    "a compacted conversation": (
+        "openai-responses",
+        "compacted",
+        {
+            "request": {"input": [{"role": "user", "content": "hi"}, {"type": "reasoning"}]},
+            "answer": {
+                "id": "r",
+                "created_at": 5,
+                "output": [{"type": "reasoning"}, {"type": "compaction", "id": "c"}],
+                "usage": {"total_tokens": 3},
+            },
+        },
+        {
+            "id": "r",
+            "object": "response.compaction",
+            "created_at": 5,
+            "output": [
+                {
+                    "role": "user",
+                    "content": [{"type": "input_text", "text": "hi"}],
+                    "type": "message",
+                },
+                {"type": "compaction", "id": "c"},
+            ],
+            "usage": {"total_tokens": 3},
+        },
+    ),
+    "no compacted conversation": (
+        "openai-responses",
+        "compacted",
+        {"request": {"input": []}, "answer": {"output": [{"type": "message"}]}},
+        None,
     ),
     "messages model": (
         "anthropic",

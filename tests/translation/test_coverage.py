@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
+import orjson
 import pytest
 import yaml
 
@@ -33,8 +34,15 @@ def test_every_row_is_run_by_a_golden_case(monkeypatch: pytest.MonkeyPatch) -> N
     )
     for format, name, node, _ in answers.CASES.values():
         watched.client(format).answer(name, node)
-    watched.client("gemini").counted(b"{}")
-    spoken = watched.client("openai-responses").socket
+    watched.client("gemini").request_in("count", b"{}")
+    responses = watched.client("openai-responses")
+    meant = responses.request_in("compact", b'{"input": "hi"}')
+    assert orjson.loads(meant) == {
+        "input": [{"role": "user", "content": "hi"}, {"type": "compaction_trigger"}],
+        "stream": False,
+        "store": False,
+    }
+    spoken = responses.socket
     assert spoken is not None
     message = {"type": "response.create", "input": "hi", "generate": False, "stream_id": "a"}
     assert spoken.request(message) == {"input": "hi", "stream": True}

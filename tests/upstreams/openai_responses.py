@@ -39,6 +39,8 @@ _PARAMS: Final = Checker(ResponseCreateParams)
 _COUNT_PARAMS: Final = Checker(InputTokenCountParams)
 _CREATED: Final = 1_764_000_000
 _PREFIXES: Final = {"message": "msg_", "function_call": "fc_", "reasoning": "rs_"}
+_TRIGGER: Final[Item] = ("trigger",)
+"""The model called `deaf` takes it for nothing."""
 _NEEDS_REASONING: Final = "fc_after_rs_"
 """Marks a call that was made while reasoning: the reasoning must stand before it."""
 
@@ -99,6 +101,8 @@ class OpenaiResponses:
 
     def whole(self, seen: Seen, scenario: Scenario) -> dict[str, Any]:
         output = [self._item(seen, scenario, block) for block in scenario.blocks]
+        if seen.turns[-1].items[-1] == _TRIGGER and seen.model != "deaf":
+            output = [{"id": "cmp_1", "type": "compaction", "encrypted_content": "theirs"}]
         return self._response(seen, scenario, output)
 
     def frames(self, seen: Seen, scenario: Scenario, request: Received) -> list[Frame]:
@@ -240,7 +244,9 @@ class OpenaiResponses:
                 before = ""
                 continue
             before = str(item.get("id", "")) if kind == "reasoning" else ""
-            if kind == "reasoning":
+            if kind == "compaction_trigger":
+                turns.append(("user", [_TRIGGER]))
+            elif kind == "reasoning":
                 turns.append(("assistant", [self._read_reasoning(item)]))
             elif kind != "message":
                 raise refuse(f"Invalid value: '{kind}'.", param=f"input[{at}]")

@@ -28,7 +28,7 @@ async def count(
 
     def counted() -> bytes:
         check_size(asked.body, snapshot.config.server.limits)
-        return client.counted(asked.body)
+        return client.request_in("count", asked.body)
 
     body = await runtime.heavy.run(counted)
     inbound = inbound_of(runtime, asked, endpoint, places, body=body)

@@ -12,7 +12,15 @@ from sanic import HTTPResponse
 from omniroute.errors import RequestError
 from omniroute.http.edge.asked import Asked
 from omniroute.http.edge.routes import Handle, Route, Surface
-from omniroute.http.inference import about, counting, generate, models, responses, sockets
+from omniroute.http.inference import (
+    about,
+    compacting,
+    counting,
+    generate,
+    models,
+    responses,
+    sockets,
+)
 from omniroute.translation.serving import choose
 from omniroute.translation.values import Act, Endpoint, Formats
 from omniroute.worker.runtime import Runtime
@@ -24,6 +32,7 @@ Perform = Callable[[Runtime, Asked, Endpoint, Places], Coroutine[Any, Any, HTTPR
 PERFORM: Final[Mapping[Act, Perform]] = {
     "infer": generate.infer,
     "count": counting.count,
+    "compact": compacting.compact,
     "models": models.listing,
     "model": models.single,
     "details": models.details,
@@ -35,6 +44,7 @@ PERFORM: Final[Mapping[Act, Perform]] = {
 _SUMMARIES: Final[Mapping[Act, str]] = {
     "infer": "A request in the format {}",
     "count": "Tokens of a request in the format {}",
+    "compact": "A conversation of {} in short, to go on from",
     "models": "Models that the key may use, as {} lists them",
     "model": "One model, as {} shows it",
     "details": "One model in detail, as {} shows it",
@@ -43,7 +53,7 @@ _SUMMARIES: Final[Mapping[Act, str]] = {
     "about": "The gateway's version",
     "socket": "Requests over a WebSocket, as {} has them",
 }
-_REQUESTS: Final = frozenset({"infer", "count"})
+_REQUESTS: Final = frozenset({"infer", "count", "compact"})
 """Acts whose body is a request of the endpoint's format, or holds one."""
 _WORD: Final = re.compile(r"\{(provider|id)\}")
 _MODEL: Final = re.compile(r"/\{model\}(?::(\w+))?$")
