@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from omniroute.errors import RequestError
-from omniroute.management.entries import Where, remove_entry
-from omniroute.management.writeback import Author, change_section
+from omniroute.management.entries import Where, removing
+from omniroute.management.writeback import Author, change_config, change_section
 from omniroute.worker.runtime import Runtime
 
 SECTION = "aliases"
@@ -46,7 +46,8 @@ async def set_alias(runtime: Runtime, wanted: Alias, *, author: Author) -> Alias
 
 
 async def remove_alias(runtime: Runtime, alias: str, *, author: Author) -> None:
-    """Raises RequestError: 400 where none is named, and as `remove_entry`."""
+    """Raises RequestError: 400 where none is named, 404 where there is no such, and as
+    `change_config`."""
     if not alias:
         raise RequestError("invalid_request", "name an alias: ?alias=…", param="alias")
-    await remove_entry(runtime, Where((SECTION,), alias), author=author)
+    await change_config(runtime, removing(Where((SECTION,), alias)), author=author)

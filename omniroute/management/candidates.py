@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
@@ -12,6 +12,7 @@ from omniroute.active.lastgood import Bundle, BundleReader
 from omniroute.active.snapshot import digest_of
 from omniroute.config.diagnostics import Diagnostic
 from omniroute.errors import RequestError
+from omniroute.management.writeback import preview
 from omniroute.worker.runtime import Runtime
 
 
@@ -31,6 +32,29 @@ class CheckReport(Struct, frozen=True, kw_only=True, rename="camel"):
     """Of what was checked; null while it has errors."""
     active_digest: str
     """Of what is being served."""
+    diagnostics: list[Diagnostic]
+
+
+class ProviderFragment(
+    Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True
+):
+    """A provider's entry as the file would have it: `{"preset": "openai"}` where nothing is said.
+
+    `apiKey` is not tried: what a provider says of it, the test of a connection tells.
+    """
+
+    provider: Annotated[str, Meta(min_length=1, max_length=128)]
+    config: dict[str, Any] | None = None
+    api_key: str | None = None
+
+
+class ProviderVerdict(Struct, frozen=True, kw_only=True, rename="camel"):
+    """What the check finds of that entry. `error` and `warning` are the first of each kind."""
+
+    valid: bool
+    error: str | None
+    warning: str | None
+    method: Literal["check"]
     diagnostics: list[Diagnostic]
 
 
@@ -54,6 +78,31 @@ def check_candidate(runtime: Runtime, candidate: CandidateText) -> CheckReport:
     texts = {disk.absolute(path): text for path, text in {**sources, file: candidate.text}.items()}
     reader = BundleReader(Bundle(files=runtime.files, sources=texts, tables={}))
     return _report(runtime, inspect(runtime.files, reader))
+
+
+def check_provider(runtime: Runtime, wanted: ProviderFragment) -> ProviderVerdict:
+    """Blocks. The files as they would be with the entry; nothing is written. Raises RequestError
+    (409) where they do not allow a change."""
+    entry = wanted.config if wanted.config is not None else {"preset": wanted.provider}
+
+    def change(tree: dict[str, Any]) -> None:
+        tree["providers"] = {**(tree.get("providers") or {}), wanted.provider: entry}
+
+    after = preview(runtime, change)
+    path = f"providers.{wanted.provider}"
+    found = [
+        item
+        for item in after.checked.diagnostics
+        if item.path == path or item.path.startswith(f"{path}.")
+    ]
+    first = {item.severity: item.message for item in reversed(found)}
+    return ProviderVerdict(
+        valid="error" not in first,
+        error=first.get("error"),
+        warning=first.get("warning"),
+        method="check",
+        diagnostics=found,
+    )
 
 
 def _report(runtime: Runtime, found: Inspected) -> CheckReport:

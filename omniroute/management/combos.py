@@ -103,7 +103,7 @@ def _report(runtime: Runtime, declared: Combo) -> ComboReport:
         ],
         fallback_on=[str(one) for one in declared.fallback_on],
         max_attempts=declared.max_attempts,
-        **cast("dict[str, Any]", where),
+        **where,
     )
 
 
@@ -111,8 +111,8 @@ def _made(wanted: NewCombo) -> Entry:
     return _with({}, wanted)
 
 
-def _revised(entry: Entry, change: ComboChange) -> Entry:
-    return _with(entry, change)
+def _revised(entry: Entry, wanted: ComboChange) -> Entry:
+    return _with(entry, wanted)
 
 
 def _with(entry: Entry, change: ComboChange | NewCombo) -> Entry:

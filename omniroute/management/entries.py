@@ -12,6 +12,7 @@ from typing import Any, Final, Generic, TypeVar, cast
 
 from msgspec import Struct
 
+from omniroute.config.change import Change
 from omniroute.errors import RequestError
 from omniroute.management.writeback import Author, change_config
 from omniroute.worker.runtime import Runtime
@@ -36,7 +37,7 @@ class Where(Struct, frozen=True):
 
 class Resource(Struct, Generic[R, N, C], frozen=True, kw_only=True):
     """One kind of entries. The annotations of its functions are the types of the API: what `show`
-    and `show_all` return, what `made` takes as `wanted`, and `revised` as `change`."""
+    and `show_all` return, and what `made` and `revised` take as `wanted`."""
 
     noun: str
     """As a person calls one of them."""
@@ -54,34 +55,37 @@ class Resource(Struct, Generic[R, N, C], frozen=True, kw_only=True):
 
 
 async def add(runtime: Runtime, resource: Resource[R, N, C], wanted: N, *, author: Author) -> R:
-    """Raises RequestError as `add_entry`."""
+    """Declare a new one. Raises RequestError: 409 where there is one, and as `change_config`."""
     id = resource.id_of(wanted)
-    await add_entry(runtime, resource.where(id), resource.made(wanted), author=author)
+    await change_config(runtime, adding(resource.where(id), resource.made(wanted)), author=author)
     return resource.show(runtime, id)
 
 
 async def change(
     runtime: Runtime, resource: Resource[R, N, C], id: str, wanted: C, *, author: Author
 ) -> R:
-    """Raises RequestError as `change_entry`."""
+    """Raises RequestError: 404 where there is none, 409 where the new name is taken, and as
+    `change_config`."""
+    resource.show(runtime, id)  # what the API does not show, it does not change
     after = resource.renamed(id, wanted)
-    await change_entry(
-        runtime,
+    edit = changing(
         resource.where(id),
         lambda entry: resource.revised(entry, wanted),
         new_name=resource.where(after).name,
-        author=author,
     )
+    await change_config(runtime, edit, author=author)
     return resource.show(runtime, after)
 
 
 async def remove(runtime: Runtime, resource: Resource[R, N, C], id: str, *, author: Author) -> None:
-    """Raises RequestError as `remove_entry`."""
-    await remove_entry(runtime, resource.where(id), author=author)
+    """Raises RequestError: 404 where there is none, and as `change_config`: 422 where something
+    else still names it."""
+    resource.show(runtime, id)
+    await change_config(runtime, removing(resource.where(id)), author=author)
 
 
-async def add_entry(runtime: Runtime, where: Where, entry: Entry, *, author: Author) -> None:
-    """Declare a new entry. Raises RequestError: 409 where there is one, and as `change_config`."""
+def adding(where: Where, entry: Entry) -> Change:
+    """The change that declares an entry; RequestError (409) where there is one."""
 
     def change(wanted: dict[str, Any]) -> None:
         entries = _entries(wanted, where.section)
@@ -89,22 +93,12 @@ async def add_entry(runtime: Runtime, where: Where, entry: Entry, *, author: Aut
             raise _taken(where.section, where.name)
         _put(wanted, where.section, {**entries, where.name: entry})
 
-    await change_config(runtime, change, author=author)
+    return change
 
 
-async def change_entry(
-    runtime: Runtime,
-    where: Where,
-    revise: Callable[[Entry], Entry],
-    *,
-    new_name: str,
-    author: Author,
-) -> None:
-    """Make of an entry what `revise` makes of it, under `new_name`.
-
-    Raises RequestError: 404 where there is none, 409 where the new name is taken, and as
-    `change_config`.
-    """
+def changing(where: Where, revise: Callable[[Entry], Entry], *, new_name: str) -> Change:
+    """The change that makes of an entry what `revise` does, under `new_name`; RequestError: 404
+    where there is none, 409 where the new name is taken."""
     section, name = where.section, where.name
 
     def change(wanted: dict[str, Any]) -> None:
@@ -119,12 +113,11 @@ async def change_entry(
         }
         _put(wanted, section, revised)
 
-    await change_config(runtime, change, author=author)
+    return change
 
 
-async def remove_entry(runtime: Runtime, where: Where, *, author: Author) -> None:
-    """Take an entry away. Raises RequestError: 404 where there is none, and as `change_config`:
-    422 where something else still names it."""
+def removing(where: Where) -> Change:
+    """The change that takes an entry away; RequestError (404) where there is none."""
 
     def change(wanted: dict[str, Any]) -> None:
         entries = _entries(wanted, where.section)
@@ -133,7 +126,7 @@ async def remove_entry(runtime: Runtime, where: Where, *, author: Author) -> Non
         left = {key: entry for key, entry in entries.items() if key != where.name}
         _put(wanted, where.section, left)
 
-    await change_config(runtime, change, author=author)
+    return change
 
 
 def at_the_top(section: str) -> Callable[[str], Where]:

@@ -11,10 +11,10 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from omniroute.admission.keys import make_key
 from omniroute.config.model import Key, KeyRateLimit, Role
 from omniroute.management.derived import show, shown
-from omniroute.management.entries import Entry, Resource, add_entry, at_the_top, unknown
+from omniroute.management.entries import Entry, Resource, adding, at_the_top, unknown
 from omniroute.management.moment import Instant
 from omniroute.management.place import Place, place
-from omniroute.management.writeback import Author
+from omniroute.management.writeback import Author, change_config
 from omniroute.worker.runtime import Runtime
 
 SECTION = "keys"
@@ -80,10 +80,10 @@ def key(runtime: Runtime, name: str) -> KeyReport:
 
 
 async def add_key(runtime: Runtime, wanted: NewKey, *, author: Author) -> MadeKey:
-    """Make a key and declare its hash. Raises RequestError as `add_entry`."""
+    """Make a key and declare its hash. Raises RequestError as `add`."""
     secret, digest = make_key()
     entry = {"hash": digest, **KEYS.made(wanted)}
-    await add_entry(runtime, KEYS.where(wanted.name), entry, author=author)
+    await change_config(runtime, adding(KEYS.where(wanted.name), entry), author=author)
     return MadeKey(key=secret, **_fields(runtime, _declared(runtime, wanted.name)))
 
 
@@ -99,13 +99,13 @@ def _made(wanted: NewKey) -> Entry:
     return _revised({}, wanted)
 
 
-def _revised(entry: Entry, change: KeyChange) -> Entry:
+def _revised(entry: Entry, wanted: KeyChange) -> Entry:
     said: dict[str, Any] = {
-        "models": change.allowed_models,
-        "tags": change.tags,
-        "roles": change.roles,
-        "expires": change.expires_at,
-        "disabled": UNSET if change.is_active is UNSET else not change.is_active,
+        "models": wanted.allowed_models,
+        "tags": wanted.tags,
+        "roles": wanted.roles,
+        "expires": wanted.expires_at,
+        "disabled": UNSET if wanted.is_active is UNSET else not wanted.is_active,
     }
     revised = dict(entry)
     for name, value in said.items():

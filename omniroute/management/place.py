@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypedDict
+
 from msgspec import Struct
 
 from omniroute.config.model import Mark
@@ -14,7 +16,14 @@ class Place(Struct, frozen=True, kw_only=True, rename="camel"):
     line: int | None
 
 
-def place(mark: Mark | None) -> dict[str, str | int | None]:
+class PlaceFields(TypedDict):
+    """Those of a `Place`, by their names."""
+
+    file: str | None
+    line: int | None
+
+
+def place(mark: Mark | None) -> PlaceFields:
     """The fields of a `Place`."""
     if mark is None:
         return {"file": None, "line": None}

@@ -67,8 +67,8 @@ def _made(wanted: NewPolicy) -> Entry:
     return merge({}, in_file(wanted, whole=False))
 
 
-def _revised(entry: Entry, change: PolicyChange) -> Entry:
-    return merge(entry, in_file(change, whole=False))
+def _revised(entry: Entry, wanted: PolicyChange) -> Entry:
+    return merge(entry, in_file(wanted, whole=False))
 
 
 POLICIES = Resource(

@@ -56,6 +56,13 @@ class Author(Struct, frozen=True, kw_only=True):
         return "anybody" if caller.login is None else f"login:{caller.login}"
 
 
+class _Edit(Struct, frozen=True, kw_only=True):
+    """What a change comes to: the new contents of files, and the values that are another."""
+
+    contents: Mapping[str, bytes]
+    values: tuple[AuditChange, ...]
+
+
 class _Written(Struct, frozen=True, kw_only=True):
     """A change that is in the files. `old` is what these held, `new` what they got."""
 
@@ -103,40 +110,36 @@ async def change_config(runtime: Runtime, change: Change, *, author: Author) -> 
     return status.digest
 
 
+def preview(runtime: Runtime, change: Change) -> Inspected:
+    """Blocks. What the check finds in the files as `change` would make them; nothing is written.
+
+    Raises RequestError (409) where the files do not allow it.
+    """
+    disk = _ReadOnce()
+    before = _inspect_files(runtime, disk)
+    edit = _edit(runtime, disk, change)
+    return inspect(runtime.files, ChangedFiles(disk, edit.contents)) if edit.contents else before
+
+
 def _change_files(runtime: Runtime, change: Change, author: Author) -> _Written | None:
     """Blocks. What was done; None when the files say all that already."""
-    files = runtime.files
-    if len(files) != 1:
-        raise RequestError("conflict", "several -c files are laid over each other; edit them")
-    disk = _ReadOnce()
+    files, disk = runtime.files, _ReadOnce()
     with _locked(runtime.data_dir / LOCK_FILE):
-        before = inspect(files, disk)
-        if before.checked.config is None:
-            raise RequestError("conflict", "the files have mistakes; mend them first")
+        before = _inspect_files(runtime, disk)
         digest = digest_of(before.checked.digest, before.tables)
         wanted = author.if_match
         if wanted is not None and wanted.strip().strip('"') not in (digest, "*"):
             raise RequestError(
                 "conflict", f"the configuration is now {digest}", status=412, code="changed"
             )
-        found: list[AuditChange] = []
-
-        def seen(tree: dict[str, Any]) -> None:
-            old = deepcopy(tree)
-            change(tree)
-            found.extend(differences(old, tree))
-
-        try:
-            changed = change_files(files[0], disk, seen)
-        except EditError as error:
-            raise RequestError("conflict", str(error)) from None
-        if not changed:
+        edit = _edit(runtime, disk, change)
+        if not edit.contents:
             return None
-        after = inspect(files, ChangedFiles(disk, changed))
+        after = inspect(files, ChangedFiles(disk, edit.contents))
         _refuse_shutting_out(_require_good(after), author)
         if not disk.is_current():
             raise RequestError("conflict", "a file was changed meanwhile; ask again")
-        old = {path: disk.read(path) for path in changed}
+        old = {path: disk.read(path) for path in edit.contents}
         masks = (before.checked.mask, after.checked.mask)
         entry = AuditEntry(
             time=runtime.clock.now(),
@@ -145,23 +148,49 @@ def _change_files(runtime: Runtime, change: Change, author: Author) -> _Written 
             address=author.address,
             request_id=author.request_id,
             target=author.target,
-            changes=tuple(_masked(one, masks) for one in found),
+            changes=tuple(_masked(one, masks) for one in edit.values),
             digest_before=digest,
             digest_after=digest_of(after.checked.digest, after.tables),
             commit=runtime.snapshot.commit,
         )
-        written = _Written(old=old, new=changed, entry=entry)
+        written = _Written(old=old, new=edit.contents, entry=entry)
         try:
             runtime.audit.append(entry)
         except OSError as error:
             message = f"the change cannot be recorded, and was not made: {error.strerror}"
             raise RequestError("conflict", message) from None
         try:
-            _write(changed)
+            _write(edit.contents)
         except RequestError:
             _undo(runtime, written)
             raise
         return written
+
+
+def _inspect_files(runtime: Runtime, disk: Disk) -> Inspected:
+    """The files as they are. Raises RequestError (409) where no change can be made to them."""
+    if len(runtime.files) != 1:
+        raise RequestError("conflict", "several -c files are laid over each other; edit them")
+    before = inspect(runtime.files, disk)
+    if before.checked.config is None:
+        raise RequestError("conflict", "the files have mistakes; mend them first")
+    return before
+
+
+def _edit(runtime: Runtime, disk: Disk, change: Change) -> _Edit:
+    """Raises RequestError (409), and what `change` raises."""
+    found: list[AuditChange] = []
+
+    def seen(tree: dict[str, Any]) -> None:
+        old = deepcopy(tree)
+        change(tree)
+        found.extend(differences(old, tree))
+
+    try:
+        contents = change_files(runtime.files[0], disk, seen)
+    except EditError as error:
+        raise RequestError("conflict", str(error)) from None
+    return _Edit(contents=contents, values=tuple(found))
 
 
 def _take_back(runtime: Runtime, written: _Written) -> None:

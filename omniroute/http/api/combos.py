@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from omniroute.http.api.entries import entry_routes
+from omniroute.http.api.entries import edits_of, entry_routes
 from omniroute.management.combos import COMBOS
 
-ROUTES = entry_routes("/api/combos", COMBOS)
+ROUTES = entry_routes("/api/combos", edits_of(COMBOS))

@@ -6,6 +6,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any, get_type_hints
 from urllib.parse import unquote
 
+from msgspec import Struct
+
 from omniroute.http.api.done import Done
 from omniroute.http.api.operation import ApiReply, operation
 from omniroute.http.edge.routes import Route, Surface
@@ -14,59 +16,89 @@ from omniroute.management.entries import Resource
 from omniroute.management.writeback import REFUSES, Author
 from omniroute.worker.runtime import Runtime
 
-Add = Callable[..., Coroutine[Any, Any, Any]]
+Edit = Callable[..., Coroutine[Any, Any, Any]]
 
 
-def entry_routes(
-    path: str, of: Resource[Any, Any, Any], *, add: Add | None = None
-) -> tuple[Route, ...]:
-    """`path` and `path/[id]`. `add` is what makes one where that is more than an entry: its
-    `wanted` is the body, and what it returns the answer."""
+class Edits(Struct, frozen=True, kw_only=True):
+    """What is done to entries. The annotations say what the API takes and answers: `wanted` of
+    `add` and of `change` are bodies."""
+
+    noun: str
+    show_all: Callable[[Runtime], Any]
+    show: Callable[[Runtime, str], Any]
+    add: Edit
+    change: Edit
+    remove: Edit
+
+
+def edits_of(of: Resource[Any, Any, Any], *, add: Edit | None = None) -> Edits:
+    """Those of a resource; `add` stands in the place of its own where making one is more."""
+
+    async def add_one(runtime: Runtime, wanted: Any, *, author: Author) -> Any:
+        return await entries.add(runtime, of, wanted, author=author)
+
+    async def change(runtime: Runtime, id: str, wanted: Any, *, author: Author) -> Any:
+        return await entries.change(runtime, of, id, wanted, author=author)
+
+    async def remove(runtime: Runtime, id: str, *, author: Author) -> None:
+        await entries.remove(runtime, of, id, author=author)
+
+    shown = get_type_hints(of.show)["return"]
+    add_one.__annotations__ |= {"wanted": get_type_hints(of.made)["wanted"], "return": shown}
+    change.__annotations__ |= {"wanted": get_type_hints(of.revised)["wanted"], "return": shown}
+    return Edits(
+        noun=of.noun,
+        show_all=of.show_all,
+        show=of.show,
+        add=add or add_one,
+        change=change,
+        remove=remove,
+    )
+
+
+def entry_routes(path: str, of: Edits) -> tuple[Route, ...]:
+    """`path` and `path/[id]`."""
 
     async def show_all(runtime: Runtime) -> ApiReply[Any]:
         return ApiReply(value=of.show_all(runtime), digest=runtime.snapshot.digest)
 
-    async def make(runtime: Runtime, *, body: Any, author: Author) -> ApiReply[Any]:
-        made = await (
-            entries.add(runtime, of, body, author=author)
-            if add is None
-            else add(runtime, body, author=author)
-        )
+    async def add(runtime: Runtime, *, body: Any, author: Author) -> ApiReply[Any]:
+        made = await of.add(runtime, body, author=author)
         return ApiReply(value=made, status=201, digest=runtime.snapshot.digest)
 
     async def show(runtime: Runtime, *, id: str) -> ApiReply[Any]:
         return ApiReply(value=of.show(runtime, unquote(id)), digest=runtime.snapshot.digest)
 
     async def change(runtime: Runtime, *, id: str, body: Any, author: Author) -> ApiReply[Any]:
-        changed = await entries.change(runtime, of, unquote(id), body, author=author)
+        changed = await of.change(runtime, unquote(id), body, author=author)
         return ApiReply(value=changed, digest=runtime.snapshot.digest)
 
     async def remove(runtime: Runtime, *, id: str, author: Author) -> ApiReply[Done]:
-        await entries.remove(runtime, of, unquote(id), author=author)
+        await of.remove(runtime, unquote(id), author=author)
         return ApiReply(value=Done(), digest=runtime.snapshot.digest)
 
-    shown, made = get_type_hints(of.show)["return"], get_type_hints(add or of.made)
+    def types(edit: Callable[..., Any]) -> dict[str, Any]:
+        hints = get_type_hints(edit)
+        body = {"body": hints["wanted"]} if "wanted" in hints else {}
+        return {**body, "return": hints["return"]}
+
     name, one = of.noun.replace(" ", "_"), f"{path}/<id:str>"
     return (
         operation(
-            "GET", path, show_all,
-            types={"return": get_type_hints(of.show_all)["return"]},
+            "GET", path, show_all, types=types(of.show_all),
             name=f"{name}s", surface=Surface.VIEWER, summary=f"Every {of.noun}", etag=True,
         ),
         operation(
-            "POST", path, make,
-            types={"body": made["wanted"], "return": shown if add is None else made["return"]},
+            "POST", path, add, types=types(of.add),
             name=f"{name}_add", surface=Surface.ADMIN, summary=f"Declare a {of.noun}",
-            statuses=(201,), refuses=REFUSES, etag=True,
+            statuses=(201,), refuses=(404, *REFUSES), etag=True,
         ),
         operation(
-            "GET", one, show,
-            types={"return": shown},
+            "GET", one, show, types=types(of.show),
             name=name, surface=Surface.VIEWER, summary=f"One {of.noun}", refuses=(404,), etag=True,
         ),
         operation(
-            "PUT", one, change,
-            types={"body": get_type_hints(of.revised)["change"], "return": shown},
+            "PUT", one, change, types=types(of.change),
             name=f"{name}_change", surface=Surface.ADMIN, summary=f"Change a {of.noun}",
             refuses=(404, *REFUSES), etag=True,
         ),

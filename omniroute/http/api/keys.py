@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from omniroute.http.api.entries import entry_routes
+from omniroute.http.api.entries import edits_of, entry_routes
 from omniroute.management.keys import KEYS, add_key
 
-ROUTES = entry_routes("/api/keys", KEYS, add=add_key)
+ROUTES = entry_routes("/api/keys", edits_of(KEYS, add=add_key))
