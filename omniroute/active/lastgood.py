@@ -48,15 +48,19 @@ class BundleReader(Disk):
         return self.absolute(path)  # links may lead elsewhere by now; they were judged when kept
 
 
-def keep_good(data_dir: Path, files: Sequence[str], inspected: Inspected) -> None:
-    """Remember what is being served, for its owner's eyes alone. Raises OSError. Blocks."""
+def bundle_of(files: Sequence[str], inspected: Inspected) -> Bundle:
+    """What was inspected, as it is kept."""
     disk = Disk()
     own = user_folder(files)
-    bundle = Bundle(
+    return Bundle(
         files=tuple(disk.absolute(file) for file in files),
         sources={disk.absolute(path): text for path, text in inspected.checked.sources.items()},
         tables={name: text for name, text in inspected.tables.items() if Path(name).parent == own},
     )
+
+
+def keep_good(data_dir: Path, bundle: Bundle) -> None:
+    """Remember what is being served, for its owner's eyes alone. Raises OSError. Blocks."""
     path = data_dir / FILE
     data = msgspec.json.encode(bundle)
     if not path.exists() or path.read_bytes() != data:

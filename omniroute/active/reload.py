@@ -12,7 +12,8 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from omniroute.active.lastgood import keep_good
+from omniroute.active.kept import keep_state
+from omniroute.active.lastgood import bundle_of, keep_good
 from omniroute.active.load import InForce, Loaded, Options, RejectedError, load
 from omniroute.active.watch import Stamp, changes, stamp_of
 from omniroute.base.clock import Clock
@@ -126,9 +127,13 @@ class Reloader:
             return self.status
 
     def keep(self, loaded: Loaded) -> None:
-        """Remember a good configuration for a start that meets a broken one. Blocks."""
+        """Remember a good configuration, for a start that meets a broken one, and among those that
+        can be gone back to. Blocks."""
         try:
-            keep_good(Path(loaded.server.data_dir), self._options.files, loaded.inspected)
+            folder = Path(loaded.server.data_dir)
+            bundle = bundle_of(self._options.files, loaded.inspected)
+            keep_good(folder, bundle)
+            keep_state(folder, loaded.snapshot.digest, bundle)
         except OSError as error:
             _log.warning("the last good configuration cannot be kept: %s", error.strerror or error)
 

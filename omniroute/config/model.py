@@ -519,7 +519,8 @@ class Expect(Struct, frozen=True, kw_only=True):
 class Management(Struct, frozen=True, kw_only=True):
     """What the management API may do to the files."""
 
-    write: Literal["off", "file"] = "file"
+    write: Literal["off", "file", "git"] = "file"
+    push: bool = False
 
 
 class ConfigTest(Struct, frozen=True, kw_only=True):

@@ -66,6 +66,14 @@ def check_files(runtime: Runtime) -> CheckReport:
 def check_candidate(runtime: Runtime, candidate: CandidateText) -> CheckReport:
     """Blocks. The files as they would be with one of them changed; nothing is written.
 
+    Raises RequestError (404) for a file that is none of them.
+    """
+    return _report(runtime, inspect(runtime.files, candidate_reader(runtime, candidate)))
+
+
+def candidate_reader(runtime: Runtime, candidate: CandidateText) -> BundleReader:
+    """Blocks. Of the files as they would be with one of them changed.
+
     No other file is read than those that take part already, whatever the text includes: what a
     diagnostic quotes must not be a way to read a file. Raises RequestError (404) for a file that
     is none of them.
@@ -76,8 +84,7 @@ def check_candidate(runtime: Runtime, candidate: CandidateText) -> CheckReport:
     if file not in (*runtime.files, *sources):
         raise RequestError("not_found", "no file of the configuration is called so", param="file")
     texts = {disk.absolute(path): text for path, text in {**sources, file: candidate.text}.items()}
-    reader = BundleReader(Bundle(files=runtime.files, sources=texts, tables={}))
-    return _report(runtime, inspect(runtime.files, reader))
+    return BundleReader(Bundle(files=runtime.files, sources=texts, tables={}))
 
 
 def check_provider(runtime: Runtime, wanted: ProviderFragment) -> ProviderVerdict:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -19,15 +20,18 @@ from msgspec.structs import replace
 
 from omniroute.active.disk import Disk, write_atomic
 from omniroute.active.inspect import Inspected, inspect
+from omniroute.active.lastgood import Bundle, BundleReader
 from omniroute.active.snapshot import digest_of
 from omniroute.admission.ipfilter import IpRules
 from omniroute.admission.values import Caller
 from omniroute.config.change import Change, Values, change_files, merge
-from omniroute.config.loader import ChangedFiles
+from omniroute.config.loader import ChangedFiles, load_tree
 from omniroute.config.masking import Mask
 from omniroute.config.model import Config
 from omniroute.config.splices import EditError
+from omniroute.config.yamltree import to_plain
 from omniroute.errors import RequestError
+from omniroute.management.worktree import WorkTree
 from omniroute.worker.audit import AuditChange, AuditEntry, differences
 from omniroute.worker.runtime import Runtime
 
@@ -56,19 +60,39 @@ class Author(Struct, frozen=True, kw_only=True):
         return "anybody" if caller.login is None else f"login:{caller.login}"
 
 
+class Restored(Struct, frozen=True, kw_only=True):
+    """A configuration that was served, and is to be again."""
+
+    digest: str
+    bundle: Bundle
+
+
 class _Edit(Struct, frozen=True, kw_only=True):
     """What a change comes to: the new contents of files, and the values that are another."""
 
+    action: str
+    before: Inspected
     contents: Mapping[str, bytes]
+    after: Inspected
     values: tuple[AuditChange, ...]
 
 
-class _Written(Struct, frozen=True, kw_only=True):
-    """A change that is in the files. `old` is what these held, `new` what they got."""
+class _Commit(Struct, frozen=True):
+    """The commit that a change is, once it is `made`, behind `before`."""
 
-    old: Mapping[str, bytes]
+    tree: WorkTree
+    before: str
+    made: str | None = None
+
+
+class _Written(Struct, frozen=True, kw_only=True):
+    """A change that is in the files. `old` is what these held, None where there was none, `new`
+    what they got."""
+
+    old: Mapping[str, bytes | None]
     new: Mapping[str, bytes]
     entry: AuditEntry
+    commit: _Commit | None
 
 
 async def change_section(
@@ -96,17 +120,42 @@ async def change_config(runtime: Runtime, change: Change, *, author: Author) -> 
     Raises what `change` raises, and RequestError: 403 where `management.write` is off, 409 where
     the files do not allow it, 412 when they have changed since, 422 when the check refuses.
     """
-    if runtime.snapshot.config.management.write == "off":
+
+    def edit(disk: _ReadOnce) -> _Edit:
+        before = _inspect_files(runtime, disk)
+        return _edited(runtime, disk, before, change)
+
+    return await _write_edit(runtime, edit, author)
+
+
+async def restore_config(runtime: Runtime, restored: Restored, *, author: Author) -> str:
+    """Write the files as they were, also where they have mistakes by now; the digest as served.
+
+    Raises RequestError: 409 where other files or tables take part by now, 422 where the check
+    refuses today what it took then, and as `change_config`.
+    """
+    return await _write_edit(runtime, partial(_restored, runtime, restored), author)
+
+
+async def _write_edit(runtime: Runtime, edit: Callable[[_ReadOnce], _Edit], author: Author) -> str:
+    """Raises what `edit` raises, and RequestError as `change_config`."""
+    management = runtime.snapshot.config.management
+    if management.write == "off":
         message = "the API only reads here (management.write is off): edit the files"
         raise RequestError("permission", message, code="read_only")
-    written = await asyncio.to_thread(_change_files, runtime, change, author)
+    written = await asyncio.to_thread(_change_files, runtime, edit, author)
     if written is None:
         return runtime.snapshot.digest
     status = await runtime.reloader.reload("api")
-    if not status.ok:
+    try:
+        if not status.ok:
+            raise RequestError("conflict", f"the change could not be activated: {status.error}")
+        if written.commit is not None and management.push:
+            await asyncio.to_thread(written.commit.tree.push)
+    except RequestError:
         await asyncio.to_thread(_take_back, runtime, written)
         await runtime.reloader.reload("api")
-        raise RequestError("conflict", f"the change could not be activated: {status.error}")
+        raise
     return status.digest
 
 
@@ -116,44 +165,48 @@ def preview(runtime: Runtime, change: Change) -> Inspected:
     Raises RequestError (409) where the files do not allow it.
     """
     disk = _ReadOnce()
-    before = _inspect_files(runtime, disk)
-    edit = _edit(runtime, disk, change)
-    return inspect(runtime.files, ChangedFiles(disk, edit.contents)) if edit.contents else before
+    return _edited(runtime, disk, _inspect_files(runtime, disk), change).after
 
 
-def _change_files(runtime: Runtime, change: Change, author: Author) -> _Written | None:
+def _change_files(
+    runtime: Runtime, make: Callable[[_ReadOnce], _Edit], author: Author
+) -> _Written | None:
     """Blocks. What was done; None when the files say all that already."""
-    files, disk = runtime.files, _ReadOnce()
+    disk = _ReadOnce()
     with _locked(runtime.data_dir / LOCK_FILE):
-        before = _inspect_files(runtime, disk)
-        digest = digest_of(before.checked.digest, before.tables)
-        wanted = author.if_match
+        edit = make(disk)
+        before, after, wanted = edit.before, edit.after, author.if_match
+        good = before.checked.config is not None
+        digest = digest_of(before.checked.digest, before.tables) if good else None
         if wanted is not None and wanted.strip().strip('"') not in (digest, "*"):
             raise RequestError(
                 "conflict", f"the configuration is now {digest}", status=412, code="changed"
             )
-        edit = _edit(runtime, disk, change)
         if not edit.contents:
             return None
-        after = inspect(files, ChangedFiles(disk, edit.contents))
         _refuse_shutting_out(_require_good(after), author)
         if not disk.is_current():
             raise RequestError("conflict", "a file was changed meanwhile; ask again")
-        old = {path: disk.read(path) for path in edit.contents}
+        tree = _tree_for(runtime)
         masks = (before.checked.mask, after.checked.mask)
         entry = AuditEntry(
             time=runtime.clock.now(),
-            action="config.change",
+            action=edit.action,
             actor=author.name,
             address=author.address,
             request_id=author.request_id,
             target=author.target,
-            changes=tuple(_masked(one, masks) for one in edit.values),
+            changes=tuple(masked_change(one, masks) for one in edit.values),
             digest_before=digest,
             digest_after=digest_of(after.checked.digest, after.tables),
             commit=runtime.snapshot.commit,
         )
-        written = _Written(old=old, new=edit.contents, entry=entry)
+        written = _Written(
+            old={path: disk.held(path) for path in edit.contents},
+            new=edit.contents,
+            entry=entry,
+            commit=None if tree is None else _Commit(*tree),
+        )
         try:
             runtime.audit.append(entry)
         except OSError as error:
@@ -161,23 +214,44 @@ def _change_files(runtime: Runtime, change: Change, author: Author) -> _Written 
             raise RequestError("conflict", message) from None
         try:
             _write(edit.contents)
+            return written if written.commit is None else _committed(written, written.commit)
         except RequestError:
             _undo(runtime, written)
             raise
-        return written
+
+
+def _tree_for(runtime: Runtime) -> tuple[WorkTree, str] | None:
+    """With `write: git`, the tree that a change can be committed to, and the commit it is at."""
+    management = runtime.snapshot.config.management
+    if management.write != "git":
+        return None
+    tree = WorkTree.of(runtime.files[0])
+    return tree, tree.require_ready(push=management.push)
+
+
+def _committed(written: _Written, commit: _Commit) -> _Written:
+    entry = written.entry
+    words = f"omniroute: {entry.target}\n\nBy {entry.actor} from {entry.address}"
+    message = f"{words}, request {entry.request_id}.\nConfiguration {entry.digest_after}.\n"
+    made = commit.tree.commit(tuple(written.new), message, author=entry.actor)
+    return replace(written, commit=replace(commit, made=made))
 
 
 def _inspect_files(runtime: Runtime, disk: Disk) -> Inspected:
     """The files as they are. Raises RequestError (409) where no change can be made to them."""
-    if len(runtime.files) != 1:
-        raise RequestError("conflict", "several -c files are laid over each other; edit them")
+    _require_one(runtime)
     before = inspect(runtime.files, disk)
     if before.checked.config is None:
         raise RequestError("conflict", "the files have mistakes; mend them first")
     return before
 
 
-def _edit(runtime: Runtime, disk: Disk, change: Change) -> _Edit:
+def _require_one(runtime: Runtime) -> None:
+    if len(runtime.files) != 1:
+        raise RequestError("conflict", "several -c files are laid over each other; edit them")
+
+
+def _edited(runtime: Runtime, disk: Disk, before: Inspected, change: Change) -> _Edit:
     """Raises RequestError (409), and what `change` raises."""
     found: list[AuditChange] = []
 
@@ -190,7 +264,36 @@ def _edit(runtime: Runtime, disk: Disk, change: Change) -> _Edit:
         contents = change_files(runtime.files[0], disk, seen)
     except EditError as error:
         raise RequestError("conflict", str(error)) from None
-    return _Edit(contents=contents, values=tuple(found))
+    after = inspect(runtime.files, ChangedFiles(disk, contents)) if contents else before
+    return _Edit(
+        action="config.change", before=before, contents=contents, after=after, values=tuple(found)
+    )
+
+
+def _restored(runtime: Runtime, restored: Restored, disk: _ReadOnce) -> _Edit:
+    """Raises RequestError (409)."""
+    _require_one(runtime)
+    before = inspect(runtime.files, disk)
+    texts = restored.bundle.sources
+    sources = [path for path in before.checked.sources if path not in before.tables]
+    more = {disk.absolute(path) for path in sources} - texts.keys()
+    if more:
+        names = ", ".join(sorted(more))
+        raise RequestError("conflict", f"these files take no part in it; move them away: {names}")
+    reader = BundleReader(restored.bundle)
+    after = inspect(runtime.files, reader)
+    if after.checked.config and digest_of(after.checked.digest, after.tables) != restored.digest:
+        raise RequestError("conflict", "the translation tables are others by now")
+    roots = [load_tree(runtime.files, one).root for one in (disk, reader)]
+    old, new = [None if root is None else to_plain(root) for root in roots]
+    contents = {path: text.encode() for path, text in texts.items()}
+    return _Edit(
+        action="config.rollback",
+        before=before,
+        contents={path: data for path, data in contents.items() if disk.held(path) != data},
+        after=after,
+        values=tuple(differences(old, new)),
+    )
 
 
 def _take_back(runtime: Runtime, written: _Written) -> None:
@@ -201,9 +304,13 @@ def _take_back(runtime: Runtime, written: _Written) -> None:
 
 def _undo(runtime: Runtime, written: _Written) -> None:
     """Blocks. What the files held before, but where somebody has saved since; and an entry."""
-    entry, disk = written.entry, Disk()
+    entry, disk, commit = written.entry, _ReadOnce(), written.commit
     for path, data in written.old.items():
-        if disk.read(path) == written.new[path]:
+        if disk.held(path) != written.new[path]:
+            continue
+        if data is None:
+            Path(path).unlink(missing_ok=True)
+        else:
             _write({path: data})
     runtime.audit.append(
         replace(
@@ -215,9 +322,11 @@ def _undo(runtime: Runtime, written: _Written) -> None:
             digest_after=entry.digest_before or "",
         )
     )
+    if commit is not None:
+        commit.tree.take_back(commit.before, commit.made, tuple(written.new))
 
 
-def _masked(change: AuditChange, masks: Sequence[Mask]) -> AuditChange:
+def masked_change(change: AuditChange, masks: Sequence[Mask]) -> AuditChange:
     """Without what is a secret, as it was or as it is."""
 
     def hide(value: Any) -> Any:
@@ -246,6 +355,13 @@ class _ReadOnce(Disk):
         if path not in self._contents:
             self._contents[path] = super().read(path)
         return self._contents[path]
+
+    def held(self, path: str) -> bytes | None:
+        """The same; None where there is no such file."""
+        try:
+            return self.read(path)
+        except FileNotFoundError:
+            return None
 
     def is_current(self) -> bool:
         """Whether the files still say that."""

@@ -42,7 +42,7 @@ class AuditEntry(Struct, frozen=True, kw_only=True):
     time: datetime
     action: str
     """`config.change` through the API, `config.undone` when that could not be served,
-    `config.reload` of files that others have changed."""
+    `config.rollback` to an earlier one, `config.reload` of files that others have changed."""
     actor: str
     """`key:NAME`, `login:ROLE`, `files`, or `anybody` where no login is required."""
     address: str | None = None

@@ -11,7 +11,7 @@ import httpx
 import psutil
 import pytest
 
-from omniroute.active.lastgood import FILE, keep_good
+from omniroute.active.lastgood import FILE, bundle_of, keep_good
 from omniroute.active.load import Options, RejectedError, load, load_or_last_good
 from tests.running import DEADLINE_S, ECHO, running, served, until
 
@@ -52,7 +52,7 @@ def test_it_is_found_where_only_the_broken_file_says(tmp_path: Path, broken: str
     options = Options(files=(str(file),))
     first = load(options)
     (tmp_path / "of" / "ours").mkdir(parents=True)
-    keep_good(Path(first.server.data_dir), options.files, first.inspected)
+    keep_good(Path(first.server.data_dir), bundle_of(options.files, first.inspected))
     file.write_text(text + broken)
     kept = load_or_last_good(options)
     assert (kept.snapshot.digest, kept.refused is None) == (first.snapshot.digest, False)
