@@ -17,7 +17,7 @@ import duckdb
 from omniroute.cli.options import check_files, config_files, config_option
 from omniroute.cli.tabular import TextFormat, print_table, render_rows
 from omniroute.errors import ConfigError, LedgerError, UsageError
-from omniroute.ledger.database import database_path
+from omniroute.ledger.paths import database_path
 from omniroute.ledger.queries import freshen
 from omniroute.ledger.sandbox import open_sandbox, require_reading
 from omniroute.ledger.spool import segments

@@ -1,9 +1,8 @@
 """The process that answers questions to the ledger, one after the other: `python -m` this module.
 
-A line on standard input is a question; a line on standard output says how it went, and as many
-bytes as it says follow. What a question may take of the machine is bounded by the kernel here,
-since DuckDB's own limits leave out what a function builds in one piece. Whoever asks ends this
-process when it takes too long, and it ends by itself when nobody asks any more.
+What a question may take of the machine is bounded by the kernel here, since DuckDB's own limits
+leave out what a function builds in one piece. Whoever asks ends this process when it takes too
+long, and it ends by itself when nobody asks any more.
 """
 
 from __future__ import annotations
@@ -12,21 +11,19 @@ import contextlib
 import math
 import os
 import resource
-import select
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Literal, cast
+from typing import Any, Final, cast
 
 import msgspec
-from msgspec import Struct
 
-from omniroute.errors import Kind, RequestError
+from omniroute.errors import RequestError
+from omniroute.ledger.process import answer, next_question
+from omniroute.ledger.question import TOO_MUCH_MEMORY, CellFailure, CellHead, CellQuestion, Form
 from omniroute.ledger.rendering import Column, QueryTable, csv_lines, json_row
-from omniroute.ledger.sandbox import TOO_MUCH_MEMORY, Answer, Limits, open_answer
-
-Form = Literal["json", "csv"]
+from omniroute.ledger.sandbox import Answer, open_answer
 
 ADDRESS_BYTES: Final = 768 << 20
 """Python and DuckDB take 190 MB of addresses; the rest is what an answer may fill."""
@@ -38,33 +35,6 @@ _CPU_SLACK_S: Final = 5
 _NICE: Final = 5  # requests come first
 
 
-class CellQuestion(Struct, frozen=True, kw_only=True):
-    """What is asked."""
-
-    data_dir: str
-    sql: str
-    form: Form = "json"
-    limits: Limits = Limits()
-
-
-class CellFailure(Struct, frozen=True, kw_only=True):
-    """A RequestError on its way to the process that asked."""
-
-    kind: Kind
-    message: str
-    param: str | None
-    retry_after_s: float | None
-
-
-class CellHead(Struct, frozen=True, kw_only=True):
-    """How it went. `size` bytes of the answer follow; `rows` are in it."""
-
-    size: int = 0
-    rows: int = 0
-    truncated: bool = False
-    failure: CellFailure | None = None
-
-
 def main() -> int:
     """Answer until standard input ends, or nothing is asked for a while."""
     _bound(resource.RLIMIT_AS, ADDRESS_BYTES)
@@ -73,19 +43,12 @@ def main() -> int:
     _bound(resource.RLIMIT_CORE, 0)
     os.nice(_NICE)
     decode = msgspec.json.Decoder(CellQuestion).decode
-    while line := _next_line(sys.stdin.buffer):
+    while line := next_question(sys.stdin.buffer, idle_s=IDLE_S):
         head, body = _told(decode(line))
-        sys.stdout.buffer.write(msgspec.json.encode(head) + b"\n" + body)
-        sys.stdout.buffer.flush()
+        answer(sys.stdout.buffer, head, body)
         if head.failure is not None and head.failure.message == TOO_MUCH_MEMORY:
             break  # what is left of it would be in the way of the next one
     return 0
-
-
-def _next_line(source: BinaryIO) -> bytes:
-    """Empty when there is none to come. Who asks waits for the answer, so none is in the buffer."""
-    readable, _, _ = select.select([source], [], [], IDLE_S)
-    return source.readline() if readable else b""
 
 
 def _told(question: CellQuestion) -> tuple[CellHead, bytes]:
@@ -97,8 +60,8 @@ def _told(question: CellQuestion) -> tuple[CellHead, bytes]:
             Path(question.data_dir),
             question.sql,
             question.limits,
-        ) as answer:
-            return _RENDER[question.form](answer)
+        ) as found:
+            return _RENDER[question.form](found)
     except RequestError as error:
         refusal = error
     except MemoryError:

@@ -12,17 +12,14 @@ import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
 import duckdb
 
 from omniroute.errors import LedgerBusyError, LedgerError
+from omniroute.ledger.paths import RETRY_S, SQL
 
-RETRY_S: Final = 0.05  # a drain holds the file for some 100 ms
-
-_SQL: Final = files("omniroute.ledger") / "sql"
 Settings = Mapping[str, str | int | bool]
 
 _READER: Final[Settings] = {
@@ -33,10 +30,6 @@ _WRITER: Final[Settings] = {
     "memory_limit": "256MB",
     "storage_compatibility_version": "v1.2.0",  # other tools come with older DuckDBs
 }
-
-
-def database_path(data_dir: Path) -> Path:
-    return data_dir / "usage.duckdb"
 
 
 @contextmanager
@@ -133,10 +126,6 @@ def migrate(connection: duckdb.DuckDBPyConnection) -> None:
         _apply(connection, "views", views)
 
 
-def read_sql(name: str) -> str:
-    return (_SQL / name).read_text(encoding="utf-8")
-
-
 def first_line(error: BaseException) -> str:
     """DuckDB appends the statement, with a caret, to some messages."""
     return str(error).strip().partition("\n")[0]
@@ -156,7 +145,7 @@ def _apply(connection: duckdb.DuckDBPyConnection, name: str, sql: str) -> None:
 @cache
 def _steps(folder: str) -> Mapping[str, str]:
     """The folder's SQL files by name, in order."""
-    found = sorted((_SQL / folder).iterdir(), key=lambda file: file.name)
+    found = sorted((SQL / folder).iterdir(), key=lambda file: file.name)
     return {
         file.name.removesuffix(".sql"): file.read_text(encoding="utf-8")
         for file in found

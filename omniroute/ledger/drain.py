@@ -14,48 +14,35 @@ step; the rest of the batch goes in.
 
 from __future__ import annotations
 
-import asyncio
-import fcntl
 import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import duckdb
 import msgspec
 from msgspec import Struct
 
 from omniroute.errors import LedgerBusyError, LedgerError
-from omniroute.ledger.database import (
-    RETRY_S,
-    create_database,
-    database_path,
-    first_line,
-    migrate,
-    open_database,
-    read_sql,
-)
+from omniroute.ledger.backlog import Backlog, lock, opened
+from omniroute.ledger.database import create_database, first_line, migrate, open_database
+from omniroute.ledger.drains import EXPIRE_ROWS, Drains
 from omniroute.ledger.event import is_event, parse_event
+from omniroute.ledger.orders import DrainResult
+from omniroute.ledger.paths import database_path, read_sql
 from omniroute.ledger.quarantine import Refused, keep
 from omniroute.ledger.record import cut, parse_line
 from omniroute.ledger.spool import make_private_dirs, segments
 
-BATCH_BYTES: Final = 4 << 20  # some 6,000 rows: the file is held for about 150 ms
-PACE: Final = 20.0
-"""How much longer the file is left alone than it was held. Opening and checkpoint cost 30 ms while
-it is small, 80 ms with five million rows in it, however few are added."""
-BUSY_ROWS: Final = 500
-BUSY_S: Final = 4.0
-"""After a drain of so many rows the next one waits so long: opening, checkpoint and closing cost as
-much processor as writing 500 rows, and they take it from the requests."""
+BATCH_BYTES: Final = 16 << 20
+"""Some 20,000 rows, for which the file is held for about half a second: with less of them, opening
+and checkpoint cost more than the rows do."""
 MAX_LINE_BYTES: Final = 1 << 20
-EXPIRE_ROWS: Final = 20_000  # deleted per transaction, for the same reason
-EXPIRE_EVERY_S: Final = 600.0
 
 _BATCH_SQL: Final = read_sql("batch.sql")
 _REQUESTS_SQL: Final = read_sql("insert_requests.sql")
@@ -68,24 +55,6 @@ _REFUSALS: Final = (duckdb.DataError, duckdb.IntegrityError, duckdb.InvalidInput
 spool waits: a mistake there must not send every line into the quarantine."""
 
 _log = logging.getLogger("omniroute.ledger")
-
-
-class DrainResult(Struct, frozen=True, kw_only=True):
-    """What one drain did.
-
-    `idle`: nothing was waiting. `busy`: another drain is running, or the file is open elsewhere;
-    the spool keeps what it holds.
-    """
-
-    outcome: Literal["done", "idle", "busy"]
-    rows: int = 0
-    quarantined: int = 0
-    """Lines that did not become rows."""
-    segments_deleted: int = 0
-    held_s: float = 0.0
-    """How long the database file was open."""
-    more: bool = False
-    """Another batch is waiting."""
 
 
 class _Portion(Struct, frozen=True, kw_only=True):
@@ -112,24 +81,20 @@ class _Rows(Struct, frozen=True, kw_only=True):
     refused: list[Refused]
 
 
-class Drainer:
+class Drainer(Drains):
     """Moves one data_dir's spool into its database. Blocking; safe to call from any thread."""
 
     def __init__(self, data_dir: Path) -> None:
         self._data_dir = data_dir
         self._path = database_path(data_dir)
         self._turn = threading.Lock()
-        self._seen: dict[str, int] = {}
-        """Offsets that this process knows to be committed; others may have drained further."""
-        self.quarantined = 0
-        """Lines that this process put into the quarantine so far."""
+        self._backlog = Backlog(data_dir)
 
     def drain_once(self) -> DrainResult:
-        """Drain one batch. Raises LedgerError when the database or the spool is unusable."""
         with self._turn, self._only_drain() as alone:
             if not alone:
                 return DrainResult(outcome="busy")
-            if not self._waiting():
+            if not self._backlog.waits():
                 return DrainResult(outcome="idle")
             try:
                 return self._drain()
@@ -137,31 +102,6 @@ class Drainer:
                 return DrainResult(outcome="busy", more=True)
             except OSError as exc:
                 raise LedgerError(f"cannot empty the spool: {exc}") from exc
-
-    def drain_all(self, *, patience_s: float) -> DrainResult:
-        """Drain until nothing waits, or until the file stayed busy for `patience_s`.
-
-        The last drain's result, with the rows of all.
-        """
-        rows = quarantined = deleted = 0
-        give_up = time.monotonic() + patience_s
-        while True:
-            result = self.drain_once()
-            rows += result.rows
-            quarantined += result.quarantined
-            deleted += result.segments_deleted
-            if result.outcome == "busy" and time.monotonic() < give_up:
-                time.sleep(RETRY_S)
-            elif result.outcome != "done" or not result.more:
-                break
-        return DrainResult(
-            outcome="done" if result.outcome == "idle" and rows else result.outcome,
-            rows=rows,
-            quarantined=quarantined,
-            segments_deleted=deleted,
-            held_s=result.held_s,
-            more=result.more,
-        )
 
     def create(self) -> None:
         """The database where there is none yet, so that it can be read before the first row."""
@@ -172,10 +112,6 @@ class Drainer:
                 create_database(self._path)
 
     def expire(self, before: datetime) -> int:
-        """Delete one bounded batch of rows that arrived before that instant; how many it was.
-
-        Raises LedgerBusyError when the file is open elsewhere.
-        """
         if not self._path.exists():
             return 0
         with self._turn, self._only_drain() as alone:
@@ -195,20 +131,9 @@ class Drainer:
         except OSError as exc:
             raise LedgerError(f"cannot write to {self._data_dir}: {exc.strerror}") from exc
         try:
-            yield _lock(fd)
+            yield lock(fd)
         finally:
             os.close(fd)
-
-    def _waiting(self) -> bool:
-        """Whether opening the database could be worth it, as far as this process can tell."""
-        for segment in segments(self._data_dir):
-            with _opened(segment) as fd:
-                if fd is None:
-                    continue
-                unread = os.fstat(fd).st_size > self._seen.get(segment.name, 0)
-                if unread or _lock(fd):
-                    return True
-        return False
 
     def _drain(self) -> DrainResult:
         started = time.monotonic()
@@ -229,7 +154,7 @@ class Drainer:
                 connection.execute("ROLLBACK")
                 rows, refused = self._commit_in_pieces(connection, portions)
         held_s = time.monotonic() - started
-        self._seen = ends
+        self._backlog.drained(ends)
         finished = [portion.segment for portion in portions if portion.closed and portion.at_end]
         for segment in finished:
             segment.unlink(missing_ok=True)
@@ -240,6 +165,7 @@ class Drainer:
             segments_deleted=len(finished),
             held_s=held_s,
             more=more,
+            offsets=ends,
         )
 
     def _commit(
@@ -305,7 +231,6 @@ class Drainer:
         if not refused:
             return
         path = keep(self._data_dir, portion.segment, portion.start, refused)
-        self.quarantined += len(refused)
         what, why = f"{len(refused)} lines of the spool are no rows", refused[0].reason
         connection.execute(_QUARANTINED_SQL, [path.name, cut(f"{what}: {why}")])
         _log.warning("%s and are kept in %s: %s", what, path, why)
@@ -323,75 +248,12 @@ class Drainer:
         return portions, not all(portion.at_end for portion in portions)
 
 
-async def keep_drained(
-    drainer: Drainer, *, interval_s: float, retention_s: Callable[[], float]
-) -> None:
-    """Drain and expire until cancelled; trouble is logged and tried again.
-
-    At least `interval_s` lie between two drains, and more where one takes long (PACE) or brought
-    much (BUSY_S), unless a backlog is waiting.
-
-    What was appended after the last round is for the caller to drain: `drain_all`, once the spools
-    are closed.
-    """
-    next_expiry = 0.0
-    failing = False
-    loop = asyncio.get_running_loop()
-    while True:
-        try:
-            result = await asyncio.to_thread(drainer.drain_once)
-            if loop.time() >= next_expiry:
-                before = datetime.now(UTC) - timedelta(seconds=retention_s())
-                expired = await asyncio.to_thread(drainer.expire, before)
-                if expired < EXPIRE_ROWS:
-                    next_expiry = loop.time() + EXPIRE_EVERY_S
-            if failing:
-                failing = False
-                _log.info("usage records reach the database again")
-        except LedgerBusyError:
-            result = DrainResult(outcome="busy")
-        except LedgerError as exc:
-            result = DrainResult(outcome="busy")
-            if not failing:
-                failing = True
-                _log.error("usage records wait in the spool: %s", exc)
-        if result.outcome != "done" or not result.more:
-            await asyncio.sleep(pause_s(result, interval_s))
-
-
-def pause_s(result: DrainResult, interval_s: float) -> float:
-    """How long to leave the file alone after a drain that emptied the spool."""
-    busy_s = BUSY_S if result.rows >= BUSY_ROWS else 0.0
-    return max(interval_s, busy_s, PACE * result.held_s)
-
-
-def _lock(fd: int) -> bool:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-@contextmanager
-def _opened(segment: Path) -> Generator[int | None]:
-    try:
-        fd = os.open(segment, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        yield None
-        return
-    try:
-        yield fd
-    finally:
-        os.close(fd)
-
-
 def _read_segment(segment: Path, *, start: int, room: int) -> _Portion | None:
     """Whole lines from `start` on, as far as there is room; None for a segment that is gone."""
-    with _opened(segment) as fd:
+    with opened(segment) as fd:
         if fd is None:
             return None
-        closed = _lock(fd)  # asked before reading: nothing can come after what is read then
+        closed = lock(fd)  # asked before reading: nothing can come after what is read then
         size = os.fstat(fd).st_size
         data = os.pread(fd, room, start)
     end = start + data.rfind(b"\n") + 1

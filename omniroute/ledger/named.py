@@ -14,7 +14,7 @@ from typing import Final
 
 from omniroute.base.units import NANO, parse_duration
 from omniroute.config.model import Budget
-from omniroute.ledger.database import read_sql
+from omniroute.ledger.paths import read_sql
 
 BY: Final[Mapping[str, str]] = {
     "key": "key",

@@ -10,8 +10,9 @@ from typing import Final
 import duckdb
 
 from omniroute.errors import LedgerError
-from omniroute.ledger.database import database_path, open_patiently, read_sql
+from omniroute.ledger.database import open_patiently
 from omniroute.ledger.drain import Drainer
+from omniroute.ledger.paths import database_path, read_sql
 from omniroute.ledger.spool import segments
 
 COLUMNS_SQL: Final = read_sql("columns.sql")

@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import duckdb
-from msgspec import Struct
 
 from omniroute.errors import LedgerBusyError, LedgerError, RequestError
-from omniroute.ledger.database import database_path, first_line, open_patiently
+from omniroute.ledger.database import first_line, open_patiently
+from omniroute.ledger.paths import database_path
+from omniroute.ledger.question import TOO_MUCH_MEMORY, Limits, too_slow
 
 _READS: Final = frozenset(
     {
@@ -31,7 +32,6 @@ _READS: Final = frozenset(
     }
 )
 _FETCH_ROWS: Final = 100  # held as Python's values at one time
-TOO_MUCH_MEMORY: Final = "the query needs more memory than it may take"
 _NOTHING_ELSE: Final = "the query may read the usage database and nothing else"
 
 # The sandbox lets nothing out but rows. Some of DuckDB's own tables would still tell paths and
@@ -41,17 +41,6 @@ _TELLS_OF_THE_MACHINE: Final = re.compile(
     r"|pragma\w*|which_secret|current_setting|read_duckdb)\b",
     re.IGNORECASE,
 )
-
-
-class Limits(Struct, frozen=True, kw_only=True):
-    """What one sandboxed query may take."""
-
-    rows: int = 10_000
-    seconds: float = 10.0
-    memory: str = "256MB"
-    threads: int = 1
-    patience_s: float = 2.0
-    """How long to wait for a drain that holds the file."""
 
 
 class Answer:
@@ -189,10 +178,6 @@ def _bounded(connection: duckdb.DuckDBPyConnection, seconds: float) -> Generator
         raise RequestError("invalid_request", _explain(exc), param="sql") from exc
     finally:
         alarm.cancel()
-
-
-def too_slow(seconds: float) -> RequestError:
-    return RequestError("timeout", f"the query took longer than {seconds:g} s", param="sql")
 
 
 def _require_one_select(sql: str) -> None:

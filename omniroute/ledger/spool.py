@@ -181,24 +181,27 @@ class Spool:
         self._measure()
 
     def close(self) -> None:
-        """Sync and let go of the segment. Closing twice is fine."""
+        """Sync and let go of the segment, which is no more if nothing was appended to it. Closing
+        twice is fine."""
         if self._stopping.is_set():
             return
         self._stopping.set()
         self._syncer.join()
         self._sync_or_warn()
+        if not self._size:
+            self._active.unlink(missing_ok=True)
         os.close(self._fd)
 
     def _open_segment(self) -> int:
         self._sequence += 1
         name = f"{self._prefix}-{self._sequence:06d}{SUFFIX}"
-        hidden = self._dir / f".{name}"
+        path, hidden = self._dir / name, self._dir / f".{name}"
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         fd = os.open(hidden, flags, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            hidden.rename(self._dir / name)
-            self._unsynced_name = True
+            hidden.rename(path)
+            self._active, self._unsynced_name = path, True
         except OSError:
             os.close(fd)
             raise

@@ -6,9 +6,8 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
-from omniroute.ledger.cell import Form
+from omniroute.ledger.question import Form, Limits
 from omniroute.ledger.reader import Told
-from omniroute.ledger.sandbox import Limits
 from omniroute.worker.runtime import Runtime
 
 MOST: Final = Limits()

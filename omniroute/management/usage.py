@@ -11,8 +11,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from omniroute.errors import RequestError
 from omniroute.ledger.named import literal, named_sql
+from omniroute.ledger.question import Limits
 from omniroute.ledger.rendering import QueryTable
-from omniroute.ledger.sandbox import Limits
 from omniroute.management.moment import Instant
 from omniroute.worker.runtime import Runtime
 

@@ -25,11 +25,12 @@ from omniroute.base.tasks import Supervisor
 from omniroute.base.units import NANO
 from omniroute.config.model import Role
 from omniroute.gateway.life import Pipeline
-from omniroute.ledger.drain import Drainer, keep_drained
 from omniroute.ledger.event import EventRecord
+from omniroute.ledger.pace import keep_drained
 from omniroute.ledger.reader import LedgerReader
 from omniroute.ledger.record import RequestRecord
 from omniroute.ledger.spool import Spool
+from omniroute.ledger.writer import LedgerWriter
 from omniroute.request.keepalive import KeepAlive
 from omniroute.request.services import Services
 from omniroute.request.unasked import Unasked
@@ -114,8 +115,8 @@ class Runtime:
             redact=self._redact,
         )
         self._listeners: list[Callable[[], None]] = []
-        self._drainer = Drainer(self.data_dir)
-        self.questions = LedgerReader(self.data_dir, self._drainer)
+        self._writer = LedgerWriter(self.data_dir)
+        self.questions = LedgerReader(self.data_dir, self._writer)
 
     @classmethod
     async def open(cls, options: Options, first: Loaded, *, clock: Clock | None = None) -> Runtime:
@@ -124,7 +125,8 @@ class Runtime:
         clock = clock or SystemClock()
         store = open_store(config, clock)
         runtime = cls(options, first, store=store, clock=clock)
-        await restore_budgets(store, first.snapshot.admission.book, runtime.data_dir, clock.now())
+        book = first.snapshot.admission.book
+        await restore_budgets(store, book, runtime._writer.spent, clock.now())
         if first.refused is None:
             await asyncio.to_thread(runtime.reloader.keep, first)
             await asyncio.to_thread(runtime._record, first, "start")
@@ -148,7 +150,7 @@ class Runtime:
             runtime._supervisor.start(
                 "drain",
                 keep_drained(
-                    runtime._drainer,
+                    runtime._writer,
                     interval_s=DRAIN_EVERY_S,
                     retention_s=lambda: runtime.snapshot.config.usage.retention_s,
                 ),
@@ -163,7 +165,7 @@ class Runtime:
     @property
     def quarantined(self) -> int:
         """Lines of the spool that this worker's drain could not make rows of."""
-        return self._drainer.quarantined
+        return self._writer.quarantined
 
     def on_activate(self, listener: Callable[[], None]) -> None:
         """Call `listener` after each swap of the snapshot."""
@@ -228,7 +230,7 @@ class Runtime:
         await self.transports.close()
         await self.store.close()
         self.spool.close()
-        await asyncio.to_thread(self._drainer.drain_all, patience_s=DRAIN_PATIENCE_S)
+        await asyncio.to_thread(self._writer.finish, patience_s=DRAIN_PATIENCE_S)
 
     def _append(self, record: RequestRecord) -> bool:
         self.meters.observe(record)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -18,7 +18,7 @@ from omniroute.base.clock import Clock
 from omniroute.config.model import Config
 from omniroute.config.refs import resolve
 from omniroute.errors import LedgerError
-from omniroute.ledger.spend import SpentRow, read_spend
+from omniroute.ledger.orders import SpentRow
 from omniroute.state.embedded import EmbeddedValkey
 from omniroute.state.memory import MemoryStore
 from omniroute.state.store import Store
@@ -62,22 +62,30 @@ def _read_file(path: str) -> bytes:
     return Path(path).read_bytes()
 
 
-async def restore_budgets(store: Store, book: BudgetBook, data_dir: Path, now: datetime) -> None:
-    """Bring back what was spent in the current periods, where the store does not know it."""
+async def restore_budgets(
+    store: Store,
+    book: BudgetBook,
+    spent: Callable[[datetime], Iterable[SpentRow]],
+    now: datetime,
+) -> None:
+    """Bring back what was spent in the current periods, where the store does not know it.
+
+    `spent` tells what was spent since an instant, and blocks.
+    """
     since = rebuild_since(book, now)
     if since is None:
         return
     try:
-        rows = await asyncio.to_thread(read_spend, data_dir, since)
+        rows = await asyncio.to_thread(spent, since)
     except LedgerError as error:
         _log.warning("budgets start without the ledger's memory: %s", error)
         rows = ()
-    spent = rebuild_spend(book, _spends(rows), now)
+    rebuilt = rebuild_spend(book, _spends(rows), now)
     for meter in book.meters.values():
         counter = meter.counter(now)
-        if counter in spent:
+        if counter in rebuilt:
             await store.restore(
-                {counter: spent[counter]},
+                {counter: rebuilt[counter]},
                 expires_at_s=meter.expires_at_s(now),
                 overwrite=False,
             )

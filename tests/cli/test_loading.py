@@ -81,11 +81,11 @@ def test_a_shipped_table_has_its_formats_name() -> None:
 
 
 def test_an_idle_worker_has_what_it_serves_with(tmp_path: Path) -> None:
-    """No client of a shared store, no second transport, no vectors."""
+    """No database, no client of a shared store, no second transport, no vectors."""
     file = tmp_path / "omniroute.yaml"
     file.write_text(ECHO)
     found = loaded(SERVE, str(file), str(tmp_path / "data"))
-    assert found.isdisjoint({"httpx", "numpy", "rich", "valkey"}), found
+    assert found.isdisjoint({"duckdb", "httpx", "numpy", "rich", "valkey"}), found
 
 
 def test_the_list_says_what_each_command_says_of_itself() -> None:

@@ -16,8 +16,8 @@ from click.testing import CliRunner, Result
 
 from omniroute.cli.main import cli
 from omniroute.errors import LedgerError, UsageError
-from omniroute.ledger.database import database_path
 from omniroute.ledger.drain import Drainer
+from omniroute.ledger.paths import database_path
 from omniroute.ledger.spool import Spool
 from omniroute.worker.folder import hold_folder
 from omniroute.worker.whereabouts import leave_note

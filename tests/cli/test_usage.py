@@ -14,8 +14,8 @@ from click.testing import CliRunner, Result
 
 from omniroute.cli.main import cli
 from omniroute.errors import LedgerError, UsageError
-from omniroute.ledger.database import database_path
 from omniroute.ledger.drain import Drainer
+from omniroute.ledger.paths import database_path
 from omniroute.ledger.spool import Spool
 from tests.ledger.ready import put_database
 from tests.ledger.rows import row

@@ -58,3 +58,16 @@ def database_held(path: Path, *, how: str = "read") -> Generator[None]:
         assert process.stdout is not None
         assert process.stdout.readline() == "open\n"
         yield
+
+
+def scribes(data_dir: Path) -> list[int]:
+    """The processes that work on this folder's database for a server, as the kernel lists them."""
+    words = f"omniroute.ledger.scribe\0{data_dir}\0".encode()
+    found: list[int] = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if words in (process / "cmdline").read_bytes():
+                found.append(int(process.name))
+        except OSError:  # it has just ended
+            continue
+    return found

@@ -6,7 +6,8 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from omniroute.ledger.database import create_database, database_path
+from omniroute.ledger.database import create_database
+from omniroute.ledger.paths import database_path
 
 
 @cache

@@ -15,10 +15,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from omniroute.errors import LedgerError
-from omniroute.ledger import quarantine
-from omniroute.ledger.database import database_path, open_database
-from omniroute.ledger.drain import MAX_LINE_BYTES, Drainer, DrainResult, keep_drained, pause_s
+from omniroute.ledger import drain, quarantine
+from omniroute.ledger.database import open_database
+from omniroute.ledger.drain import MAX_LINE_BYTES, Drainer
 from omniroute.ledger.event import EventRecord
+from omniroute.ledger.orders import DrainResult
+from omniroute.ledger.pace import keep_drained, pause_s
+from omniroute.ledger.paths import database_path
 from omniroute.ledger.record import AttemptRecord, RequestRecord, parse_line, render_line
 from omniroute.ledger.spool import Spool, segments, spool_dir
 from tests.ledger.processes import database_held, run_python, running_python
@@ -292,10 +295,9 @@ def test_a_line_that_is_no_record_stops_nothing(
     spool_dir(put_database(tmp_path)).mkdir()
     segment = spool_dir(tmp_path) / "w0-1.jsonl"
     segment.write_bytes(render_line(row("a")) + line + b"\n" + render_line(row("b")))
-    drainer = Drainer(tmp_path)
-    assert drainer.drain_once().rows == 2
+    result = Drainer(tmp_path).drain_once()
+    assert (result.rows, result.quarantined) == (2, 1)
     assert ids(tmp_path) == ["a", "b"]
-    assert drainer.quarantined == 1
     (kept,) = quarantined(tmp_path)
     assert reason in kept["reason"]
     assert kept["offset"] == len(render_line(row("a")))
@@ -425,8 +427,9 @@ def test_a_huge_hole_does_not_stop_the_drain(tmp_path: Path) -> None:
     assert segments(tmp_path) == []
 
 
-def test_a_backlog_drains_in_batches(tmp_path: Path) -> None:
+def test_a_backlog_drains_in_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Batches bound how long the file is held; three spools must all get their turn."""
+    monkeypatch.setattr(drain, "BATCH_BYTES", 4 << 20)
     wide = {"error_message": "x" * 1000, "requested_model": "y" * 1000}
     for worker in ("w0", "w1", "w2"):
         with Spool(tmp_path, worker=worker) as spool:
@@ -697,12 +700,13 @@ async def test_the_loop_drains_expires_and_survives_trouble(
         pytest.param(20, 0.03, 1.0, id="a quiet gateway is a second behind"),
         pytest.param(500, 0.03, 4.0, id="a busy one opens the file less often"),
         pytest.param(6000, 0.3, 6.0, id="a large file even less often"),
+        pytest.param(20_000, 0.5, 0.15, id="a backlog goes on, past those who wait to read"),
     ],
 )
 def test_a_drain_that_brought_much_is_followed_by_a_longer_pause(
     rows: int, held_s: float, pause: float
 ) -> None:
-    result = DrainResult(outcome="done", rows=rows, held_s=held_s)
+    result = DrainResult(outcome="done", rows=rows, held_s=held_s, more=rows >= 20_000)
     assert pause_s(result, 1.0) == pytest.approx(pause)
 
 

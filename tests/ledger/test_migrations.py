@@ -12,8 +12,9 @@ from typing import Any
 import duckdb
 import pytest
 
-from omniroute.ledger.database import database_path, migrate, open_database
+from omniroute.ledger.database import migrate, open_database
 from omniroute.ledger.drain import Drainer
+from omniroute.ledger.paths import database_path
 from omniroute.ledger.queries import COLUMNS_SQL
 from omniroute.ledger.spool import Spool
 from tests.ledger.layouts import LAYOUTS, record, steps

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from omniroute.errors import LedgerError, RequestError
-from omniroute.ledger.database import database_path
 from omniroute.ledger.drain import Drainer
+from omniroute.ledger.paths import database_path
 from omniroute.ledger.queries import COLUMNS_SQL, open_ledger
 from omniroute.ledger.sandbox import Limits
 from omniroute.ledger.spool import Spool

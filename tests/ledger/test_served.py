@@ -13,7 +13,8 @@ from click.testing import CliRunner
 from omniroute.cli.main import cli
 from omniroute.ledger.queries import open_ledger
 from tests.chat import ASK, answer, lab
-from tests.running import Served, running, served
+from tests.ledger.processes import scribes
+from tests.running import Served, running, served, until
 from tests.scripted import scripted_upstream
 
 CLIENTS = 6
@@ -52,6 +53,7 @@ async def load_then_kill(server: Served) -> set[str]:
             await event.wait()
         server.process.send_signal(signal.SIGKILL)
     server.process.wait()
+    await until(lambda: not scribes(server.log.parent / "data"))
     return answered
 
 
@@ -79,7 +81,13 @@ async def test_kill_9_under_load_loses_no_answered_request(
     assert len(answered) >= CLIENTS * ANSWERS
 
 
+def mapped(server: Served) -> str:
+    """What files the server's process has in memory."""
+    return Path(f"/proc/{server.process.pid}/maps").read_text()
+
+
 async def test_sql_beside_a_running_server_counts_every_answer(tmp_path: Path) -> None:
+    """Whose own rows go another way: through a process that has DuckDB in its stead."""
     with served(tmp_path) as server:
         async with httpx.AsyncClient(base_url=server.url) as client:
             for number in range(1, 6):
@@ -89,6 +97,10 @@ async def test_sql_beside_a_running_server_counts_every_answer(tmp_path: Path) -
                 stored = await asyncio.to_thread(stored_ids, "-c", f"{tmp_path}/omniroute.yaml")
                 assert reply.headers["x-request-id"] in stored
                 assert len(stored) == number
+        await until(lambda: scribes(tmp_path / "data") != [])
+        assert "duckdb" not in await asyncio.to_thread(mapped, server)
+        assert server.end() == 0
+        assert scribes(tmp_path / "data") == []
 
 
 async def test_why_the_first_candidate_did_not_serve_is_a_class(tmp_path: Path) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from omniroute.ledger.database import database_path, open_database
+from omniroute.ledger.database import open_database
 from omniroute.ledger.event import KINDS
+from omniroute.ledger.paths import database_path
 from tests.chat import ASK, COMPLETION, answer, lab
 from tests.running import running
 from tests.scripted import Recorded, Script, scripted_upstream

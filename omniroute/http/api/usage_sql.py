@@ -10,7 +10,7 @@ from msgspec import UNSET, Struct, UnsetType
 from omniroute.http.api.operation import ApiReply, Encoded, operation
 from omniroute.http.edge.negotiation import preferred
 from omniroute.http.edge.routes import Surface
-from omniroute.ledger.cell import Form
+from omniroute.ledger.question import Form
 from omniroute.ledger.rendering import QueryTable
 from omniroute.management import questions
 from omniroute.management.questions import SqlQuestion
