@@ -23,6 +23,7 @@ from omniroute.http.edge.workers import read_seat, run_workers
 from omniroute.http.surface import routes
 from omniroute.worker.folder import hold_folder
 from omniroute.worker.ownpassword import INITIAL_ENV, settle_own_password
+from omniroute.worker.runtime import RESTART
 from omniroute.worker.stores import embed_store
 from omniroute.worker.whereabouts import leave_note
 
@@ -94,8 +95,12 @@ def serve(
     count = _worker_count(first.server.workers)
     listener = _listen(first.server.host, first.server.port, shared=count > 1)
     if count == 1:
-        sys.exit(server.run(options, first, listener, routes))
-    sys.exit(_run_parent(options, first, listener, count=count, lock=lock))
+        code = server.run(options, first, listener, routes)
+    else:
+        code = _run_parent(options, first, listener, count=count, lock=lock)
+    if code == RESTART:  # the same process, as whoever watches it expects, and the same arguments
+        os.execv(sys.executable, [sys.executable, "-m", "omniroute", *sys.argv[1:]])  # noqa: S606
+    sys.exit(code)
 
 
 def _settle_password(first: Loaded, folder: Path) -> None:

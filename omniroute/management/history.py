@@ -103,7 +103,7 @@ def history(runtime: Runtime, *, limit: int, before: int | None) -> ConfigHistor
                 active=entry.digest_after == active,
                 kept=entry.digest_after in kept,
             )
-            for entry in runtime.audit.newest(limit=limit, before=before)
+            for entry in runtime.audit.newest(limit=limit, before=before, about="config.")
             if entry.digest_after
         ]
     )

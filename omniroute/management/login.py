@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+
 from msgspec import Struct
 
 from omniroute.config.model import LoginRole
 from omniroute.management.writeback import Author, change_section
+from omniroute.worker.audit import AuditEntry
 from omniroute.worker.runtime import Runtime
+
+_log = logging.getLogger("omniroute.audit")
 
 
 class Login(Struct, frozen=True):
@@ -41,6 +46,30 @@ def login_rule(runtime: Runtime) -> LoginRule:
         has_password=has_password,
         setup_complete=has_password or not required,
     )
+
+
+def failed(runtime: Runtime, client_ip: str, *, request_id: str, target: str) -> AuditEntry:
+    """A wrong password, which changes nothing of the configuration."""
+    digest = runtime.snapshot.digest
+    return AuditEntry(
+        time=runtime.clock.now(),
+        action="login.failed",
+        actor="anybody",
+        address=client_ip,
+        request_id=request_id,
+        target=target,
+        digest_before=digest,
+        digest_after=digest,
+        commit=runtime.snapshot.commit,
+    )
+
+
+def record(runtime: Runtime, entry: AuditEntry) -> None:
+    """Blocks. Who is refused hears of that, whatever becomes of the log."""
+    try:
+        runtime.audit.append(entry)
+    except OSError as error:
+        _log.error("the audit log cannot be written: %s", error.strerror or error)
 
 
 async def set_login_rule(runtime: Runtime, change: LoginRuleChange, *, author: Author) -> LoginRule:

@@ -36,13 +36,14 @@ class AuditChange(Struct, frozen=True, kw_only=True):
 
 
 class AuditEntry(Struct, frozen=True, kw_only=True):
-    """What happened to the configuration. `id` counts from 1."""
+    """What happened to the configuration, or who tried to come in. `id` counts from 1."""
 
     id: int = 0
     time: datetime
     action: str
     """`config.change` through the API, `config.undone` when that could not be served,
-    `config.rollback` to an earlier one, `config.reload` of files that others have changed."""
+    `config.rollback` to an earlier one, `config.reload` of files that others have changed,
+    `login.failed` for a wrong password."""
     actor: str
     """`key:NAME`, `login:ROLE`, `files`, or `anybody` where no login is required."""
     address: str | None = None
@@ -84,8 +85,9 @@ class AuditLog:
             if known != entry.digest_after:
                 self._write(file, replace(entry, digest_before=known).sealed(last))
 
-    def newest(self, *, limit: int, before: int | None = None) -> list[AuditEntry]:
-        """At most `limit` entries, newest first, of those with a smaller id than `before`."""
+    def newest(self, *, limit: int, before: int | None = None, about: str = "") -> list[AuditEntry]:
+        """At most `limit` entries, newest first, of those with a smaller id than `before`, whose
+        action begins with `about`."""
         found: list[AuditEntry] = []
         if not self._path.exists():
             return found
@@ -94,7 +96,9 @@ class AuditLog:
                 if len(found) == limit:
                     break
                 entry = _read(line)
-                if entry is not None and (before is None or entry.id < before):
+                if entry is None or not entry.action.startswith(about):
+                    continue
+                if before is None or entry.id < before:
                     found.append(entry)
         return found
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import random
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -48,6 +50,8 @@ from omniroute.worker.webhooks import Webhooks
 
 _log = logging.getLogger("omniroute.runtime")
 
+RESTART: Final = 75
+"""The exit code of a server that is to be started anew."""
 DRAIN_EVERY_S: Final = 1.0
 """How old a quiet gateway's rows are at most when they can be queried, while nobody holds the
 database; a busy one's are a few seconds old."""
@@ -67,10 +71,12 @@ class Runtime:
         self.data_dir = Path(server.data_dir)
         self.files = options.files
         self.draining = False
+        self.restarting = False
         self.transports = TransportPool()
         self.live = LiveState(on_change=self._changed)
         self.live.adopt(first.snapshot.index, _credentials(first.snapshot))
         self.worker = options.worker or 0
+        self._alone = options.worker is None
         self.spool = Spool(self.data_dir, worker=f"w{self.worker}")
         self.meters = Meters()
         self.meters.adopt(first.snapshot.index)
@@ -178,6 +184,15 @@ class Runtime:
             await self.reloader.reload(reason)
 
         self._supervisor.start("reload", work())
+
+    def end(self) -> None:
+        """Stop gracefully, all workers with this one; as TERM does, and as soon."""
+        os.kill(os.getpid() if self._alone else os.getppid(), signal.SIGTERM)
+
+    def restart(self) -> None:
+        """Stop gracefully, and let the whole server be started anew."""
+        self.restarting = True
+        os.kill(os.getpid(), signal.SIGTERM)
 
     def identify(
         self, presented: str | None, client_ip: str, *, surface: AdmissionSurface = "inference"

@@ -10,6 +10,7 @@ import pytest
 from msgspec import Struct
 
 from omniroute.config.model import Ref, name_in_file
+from omniroute.errors import RequestError
 from omniroute.management.derived import changes, in_file, masked_kind, show, shown
 
 
@@ -66,15 +67,21 @@ def test_a_value_is_shown_in_the_units_and_names_of_the_api() -> None:
 
 
 def test_a_change_is_read_as_the_file_writes_it() -> None:
-    body = {"innerPart": {"waitMs": 1500, "untilMs": 2000}, "mode": "b"}
+    part, rate = {"waitMs": 1500, "untilMs": 2000}, {"amount": 9, "windowMs": 3_600_000}
+    body = {"innerPart": part, "mode": "b", "rate": rate}
     change = msgspec.convert(body, ChangeOuter)
     part = {"wait": "1500ms", "until": "2s"}
-    assert in_file(change, whole=False) == {"inner": part, "mode": "b"}
+    assert in_file(change, whole=False) == {"inner": part, "mode": "b", "rate": "9/h"}
     whole = in_file(change, whole=True)
     assert whole["inner"] == {**part, "count": None}
     assert whole["limit"] is None
-    assert "rate" not in whole
     assert "secret" not in whole
+
+
+def test_a_window_that_a_file_cannot_say_is_refused() -> None:
+    change = msgspec.convert({"rate": {"amount": 9, "windowMs": 90_000}}, ChangeOuter)
+    with pytest.raises(RequestError, match="an hour or a day"):
+        in_file(change, whole=False)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from omniroute.errors import RequestError
 from omniroute.http.api.done import Done
 from omniroute.http.api.operation import ApiReply, operation
@@ -25,12 +27,19 @@ async def _login(runtime: Runtime, *, body: Login, asked: Asked) -> ApiReply[Don
     refuse_other_pages(asked)
     client_ip = client_ip_of(asked, snapshot)
     runtime.refuse_address(client_ip)
-    session = await runtime.logins.open(
-        snapshot.passwords,
-        body.password,
-        client_ip=client_ip,
-        ttl_s=snapshot.config.auth.dashboard.session_ttl_s,
-    )
+    try:
+        session = await runtime.logins.open(
+            snapshot.passwords,
+            body.password,
+            client_ip=client_ip,
+            ttl_s=snapshot.config.auth.dashboard.session_ttl_s,
+        )
+    except RequestError as refused:
+        if refused.kind == "authentication":
+            request_id, target = asked.request_id, f"{asked.method} {asked.path}"
+            entry = login.failed(runtime, client_ip, request_id=request_id, target=target)
+            await asyncio.to_thread(login.record, runtime, entry)
+        raise
     secure = came_over_tls(asked, snapshot)
     cookie = session_cookie(session.token.reveal(), ttl_s=session.ttl_s, secure=secure)
     return ApiReply(value=Done(), headers={"Set-Cookie": cookie, "Cache-Control": "no-store"})

@@ -20,7 +20,7 @@ from omniroute.active.load import Loaded, Options
 from omniroute.http.edge.app import RouteTable, build_app
 from omniroute.http.edge.insides import EdgeProtocol
 from omniroute.http.edge.listening import Listening
-from omniroute.worker.runtime import Runtime
+from omniroute.worker.runtime import RESTART, Runtime
 
 _log = logging.getLogger("omniroute.server")
 
@@ -30,7 +30,7 @@ LAST_S: Final = 7.0
 
 
 def run(options: Options, first: Loaded, listener: socket.socket, routes: RouteTable) -> int:
-    """Serve until TERM or INT; the exit code."""
+    """Serve until TERM or INT; the exit code, RESTART where somebody asked for another start."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_run(options, first, listener, routes))
 
@@ -50,7 +50,7 @@ async def _run(options: Options, first: Loaded, listener: socket.socket, routes:
     await stop.wait()
     _end_by(runtime.snapshot.config.server.shutdown_grace_s + LAST_S)
     await stop_gracefully(runtime, serving)
-    return 0
+    return RESTART if runtime.restarting else 0
 
 
 def _end_by(seconds: float) -> None:

@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Struct
 
 from omniroute.active.load import InForce
+from omniroute.worker.runtime import RESTART
 
 _log = logging.getLogger("omniroute.workers")
 
@@ -54,7 +55,8 @@ def run_workers(
     grace_s: float,
     latest_grace_s: Callable[[], float],
 ) -> int:
-    """Run `count` copies of this command until TERM or INT; returns the exit code.
+    """Run `count` copies of this command until TERM or INT, or until one of them ends with RESTART,
+    and all with it; returns the exit code.
 
     The parent keeps the port bound without listening, so that it stays theirs (also for port 0),
     and each child binds it with SO_REUSEPORT: the kernel spreads connections over them. Children
@@ -96,6 +98,7 @@ class _Parent:
         self._grace_s = grace_s
         self._latest_grace_s = latest_grace_s
         self._stopping = asyncio.Event()
+        self._restarting = False
         self._running: dict[int, Process] = {}
 
     async def run(self) -> int:
@@ -110,7 +113,7 @@ class _Parent:
             keepers = [group.create_task(self._keep(number)) for number in range(self._count)]
             codes = [await keeper for keeper in keepers]
             ending.cancel()
-        return max(codes)
+        return RESTART if self._restarting else max(codes)
 
     async def _keep(self, number: int) -> int:
         while True:
@@ -120,6 +123,10 @@ class _Parent:
                 self._send(signal.SIGTERM)
             code = await process.wait()
             del self._running[number]
+            if code == RESTART:
+                self._restarting = True
+                self._stopping.set()
+                return 0
             if self._stopping.is_set():
                 # A worker that TERM meets while it starts has no handler yet, and nothing to end.
                 return 0 if code in (0, -signal.SIGTERM) else 1

@@ -94,6 +94,23 @@ async def test_logging_out_ends_the_session_wherever_its_cookie_went(gateway: Ga
     await other.aclose()
 
 
+async def test_a_wrong_password_is_in_the_audit_log(gateway: Gateway) -> None:
+    refused = await log_in(gateway.client, "wrong-password")
+    assert refused.status_code == 401
+    await log_in(gateway.client, ADMIN)
+    (entry, *_) = (await gateway.client.get("/api/compliance/audit-log")).json()
+    assert (entry["action"], entry["actor"], entry["ip"]) == (
+        "login.failed",
+        "anybody",
+        "127.0.0.1",
+    )
+    assert entry["digestBefore"] == entry["digestAfter"] == gateway.runtime.snapshot.digest
+    assert entry["requestId"] == refused.headers["x-request-id"]
+    rows = (await gateway.client.get("/api/config/history")).json()["history"]
+    assert [row["action"] for row in rows] == ["config.reload"]
+    assert gateway.runtime.audit.verify()[1] is None
+
+
 async def test_another_password_ends_every_session(gateway: Gateway) -> None:
     await log_in(gateway.client, ADMIN)
     gateway.save(CONFIG.replace(HASHES[ADMIN], hash_password("another-password")))

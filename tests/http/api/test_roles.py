@@ -28,6 +28,7 @@ PUBLIC = {
     "/api/hello",
     "/healthz",
     "/readyz",
+    "/api/init",
     "/api/auth/login",
     "/api/auth/logout",
     "/api/auth/status",

@@ -37,8 +37,13 @@ def schema() -> Any:
     return loaded
 
 
-# What opens the door to all that follow is tests/http/api/test_auth.py's.
-MANAGEMENT: Final[Any] = schema().exclude(tag="inference").exclude(operation_id="login_rule_set")
+# What opens the door to all that follow is tests/http/api/test_auth.py's, what ends the server
+# tests/http/api/test_lifetime.py's.
+MANAGEMENT: Final[Any] = (
+    schema()
+    .exclude(tag="inference")
+    .exclude(operation_id=["login_rule_set", "restart", "shutdown"])
+)
 INFERENCE: Final[Any] = schema().include(tag="inference")
 # Each field on its own is tests/http/inference/test_fields.py's; here it would take a minute.
 INFERENCE.config.phases.coverage.enabled = False
