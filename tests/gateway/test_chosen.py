@@ -10,7 +10,8 @@ import pytest
 import pytest_asyncio
 
 from omniroute.base.chosen import LONGEST_KEPT
-from omniroute.http.edge.insides import LONGEST_VALUE, EdgeRequest
+from omniroute.http.edge.asked import Asked
+from omniroute.http.edge.insides import LONGEST_VALUE
 from omniroute.request.request import Request
 from tests.running import Gateway, running
 
@@ -127,8 +128,8 @@ async def test_a_request_is_gone_when_it_was_answered(gateway: Gateway) -> None:
                 reply = await gateway.client.post(url, json=asked, headers=headers)
                 statuses.add(reply.status_code)
         await gateway.client.get("/healthz")  # a connection holds its last request
-        kept = [one for one in gc.get_objects() if isinstance(one, EdgeRequest | Request)]
+        kept = [one for one in gc.get_objects() if isinstance(one, Asked | Request)]
     finally:
         gc.enable()
     assert statuses == {200, 400, 401, 404, 405}
-    assert [one.url if isinstance(one, EdgeRequest) else one.inbound.path for one in kept] == []
+    assert [one.path if isinstance(one, Asked) else one.inbound.path for one in kept] == []

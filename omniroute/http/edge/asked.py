@@ -1,48 +1,72 @@
-"""A request as the handlers see it: a typed view of Sanic's own, whose parts have no types."""
+"""A request as the handlers see it, whether Sanic has routed it or it came straight to them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
+from urllib.parse import parse_qs
 
 from sanic.request import Request
 
 from omniroute.admission.values import Caller
 from omniroute.config.model import Server
 from omniroute.errors import Kind
-from omniroute.http.edge.insides import HttpAnswer, all_values, headers_of, take_over, was_read
+from omniroute.http.edge.insides import EdgeHttp, HttpAnswer, take_over
 from omniroute.http.edge.receive import BodyRoom
 from omniroute.http.edge.respond import StreamSink
 from omniroute.http.edge.websocket import WebSocket, answer_of
 from omniroute.ledger.record import RequestRecord
 from omniroute.worker.requestlog import LogEntry
 
-
-def entry_of(request: Request, request_id: str) -> LogEntry:
-    """A request's line, without method and path where there was none to be read."""
-    path: Any = request.path
-    method, path = (request.method, path) if was_read(request) else (None, None)
-    return LogEntry(method, path, request_id)
+_NO_HEADERS: Final[Mapping[str, str]] = {}
 
 
 class Asked:
-    """`request_id` is what the answer repeats, `entry` the request's line of the log."""
+    """`request_id` is what the answer repeats."""
 
-    __slots__ = ("_entry", "_request", "_room", "caller", "headers", "method", "path", "request_id")
+    __slots__ = (
+        "_entry",
+        "_query",
+        "_room",
+        "_routed",
+        "body",
+        "caller",
+        "headers",
+        "http",
+        "method",
+        "path",
+        "request_id",
+    )
 
     def __init__(
-        self, request: Request, request_id: str, entry: LogEntry | None, room: BodyRoom
+        self,
+        http: EdgeHttp,
+        path: str,
+        request_id: str,
+        *,
+        entry: LogEntry | None,
+        room: BodyRoom,
+        query: str = "",
+        routed: Request | None = None,
     ) -> None:
-        self._request: Any = request
+        """`entry` is the request's line of the log; `routed` is Sanic's own, where it has."""
+        head = http.head
+        self.http = http
         self.request_id = request_id
-        self.method: str = request.method
-        self.path: str = self._request.path
+        self.method = "" if head is None else head.method
+        """Empty for what could not be read as a request."""
+        self.path = path
         """What was routed: decisions, the ledger and the router all use this one."""
-        self.headers = headers_of(request)
+        self.headers: Mapping[str, str] = _NO_HEADERS if head is None else head.first
+        """By lower-case name; a repeated header shows its first value."""
+        self.body = b""
+        """Once it was read."""
         self.caller: Caller | None = None
         """Who may manage, where that was asked for."""
+        self._query = query
         self._entry = entry
         self._room = room
+        self._routed: Any = routed
 
     @property
     def recorded(self) -> Callable[[RequestRecord], None] | None:
@@ -55,42 +79,46 @@ class Asked:
             self._entry.answered(status, error_class)
 
     @property
-    def body(self) -> bytes:
-        return self._request.body or b""
-
-    @property
     def must_wait(self) -> bool:
         """Whether some of the body is still to come."""
-        stream = self._request.stream
-        return stream is not None and not stream.is_here()
+        return not self.http.is_here()
 
     @property
     def peer(self) -> str:
         """The address of the TCP peer, never what a header claims; empty when it is gone."""
-        info = self._request.conn_info
-        return "" if info is None else info.client_ip
+        return self.http.peer
 
     def all(self, name: str) -> list[str]:
         """Every value of a header, in order."""
-        return all_values(self._request, name)
+        head = self.http.head
+        if head is None or name not in head.first:
+            return []
+        if len(head.first) == len(head.headers):
+            return [head.first[name]]
+        return [value for one, value in head.headers if one == name]
 
     def query(self, name: str) -> str | None:
         """The first value of a query parameter."""
-        if not self._request.query_string:
+        if not self._query:
             return None
-        return self._request.args.get(name)
+        values = parse_qs(self._query).get(name)
+        return values[0] if values else None
 
     async def open_socket(self, bounds: Server) -> WebSocket:
         """Leave HTTP. Raises RequestError (400) for a handshake that is none."""
-        response, protocol = answer_of(self.path, self._request.headers, bounds.max_body_bytes)
-        wire = take_over(self._request.stream)
+        head = self.http.head
+        headers = [] if head is None else head.headers
+        response, protocol = answer_of(self.path, headers, bounds.max_body_bytes)
+        wire = take_over(self.http)
         await wire.write(response)
         return WebSocket(wire, protocol, self._room, bounds)
 
     async def open_stream(
         self, status: int, headers: Mapping[str, str], content_type: str
     ) -> StreamSink:
-        """Send the head of a streamed answer."""
+        """A streamed answer, whose head goes out with its first bytes."""
+        http, routed = self.http, self._routed
+        if routed is None:
+            return StreamSink(http.transport, http.in_chunks(status, headers, content_type))
         response = HttpAnswer(status=status, headers=dict(headers), content_type=content_type)
-        opened = await self._request.respond(response)
-        return StreamSink(self._request.transport, opened or response)
+        return StreamSink(http.transport, await routed.respond(response) or response)

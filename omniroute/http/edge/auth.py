@@ -11,8 +11,6 @@ import random
 import re
 from typing import Final
 
-from sanic.request import Request
-
 from omniroute.active.snapshot import Snapshot
 from omniroute.admission.forwarded import client_ip
 from omniroute.admission.values import Caller
@@ -20,19 +18,17 @@ from omniroute.config.model import Role
 from omniroute.errors import RequestError
 from omniroute.http.edge.asked import Asked
 from omniroute.http.edge.browser import refuse_other_pages, session_token
-from omniroute.http.edge.insides import all_values
+from omniroute.http.edge.parser import Head
 from omniroute.worker.runtime import Runtime
 
 _SAFE_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _ids: Final = random.Random()  # noqa: S311 - seeded by the system; an id guards nothing
 
 
-def request_id_of(request: Request) -> str:
+def request_id_of(head: Head | None) -> str:
     """The client's own `X-Request-Id` where it is harmless to repeat, else a new one."""
-    given = all_values(request, "x-request-id")
-    if given and _SAFE_ID.fullmatch(given[0]):
-        return given[0]
-    return new_request_id()
+    given = None if head is None else head.first.get("x-request-id")
+    return given if given and _SAFE_ID.fullmatch(given) else new_request_id()
 
 
 def new_request_id() -> str:

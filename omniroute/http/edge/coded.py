@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final, cast
+from typing import Final
 
 from sanic.exceptions import PayloadTooLarge
-from sanic.request import Request
 
-from omniroute.config.model import Server
 from omniroute.errors import CodingError, RequestError
-from omniroute.http.edge.insides import EdgeRequest
+from omniroute.http.edge.insides import BodyBound
 from omniroute.http.edge.receive import BodyRoom, no_room
 from omniroute.wire.coding import Inflater
 
@@ -20,15 +18,12 @@ MAX_MEMBERS: Final = 1024
 """One costs a decoder, and can be as small as 20 bytes; bgzip makes one of each 64 KiB."""
 
 
-async def decode_body(request: Request, coding: str, room: BodyRoom, bounds: Server) -> int:
-    """Put the decoded body in the place of the one that was received; the room that it takes more.
+async def decode_body(encoded: bytes, coding: str, room: BodyRoom, bound: BodyBound) -> bytes:
+    """The decoded body, with room of its own in the place of the encoded one's.
 
     Raises PayloadTooLarge for more than a plain body might have, and RequestError for one that is
     not what `coding`, one of the known ones, says (400), or when there is no room (503).
     """
-    encoded: bytes = request.body or b""
-    bound = cast("EdgeRequest", request).bound
-    most_held = max(bounds.max_bodies_bytes, bound.most_bytes)
     inflater = Inflater(coding)
     pieces: list[bytes] = []
     size = 0
@@ -38,7 +33,7 @@ async def decode_body(request: Request, coding: str, room: BodyRoom, bounds: Ser
             while piece := _step(inflater):
                 if size + len(piece) > bound.most_bytes:
                     raise PayloadTooLarge(f"{bound.told}, once it is decoded")
-                if not room.hold(len(piece), most_held):
+                if not room.hold(len(piece), bound.most_held_bytes):
                     raise no_room()
                 size += len(piece)
                 pieces.append(piece)
@@ -49,9 +44,8 @@ async def decode_body(request: Request, coding: str, room: BodyRoom, bounds: Ser
     except BaseException:
         room.leave(size)
         raise
-    request.body = b"".join(pieces)
     room.leave(len(encoded))
-    return size - len(encoded)
+    return b"".join(pieces)
 
 
 def _step(inflater: Inflater) -> bytes:

@@ -7,13 +7,22 @@ or read here is held by a contract test, since Sanic promises none of it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from functools import lru_cache
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from sanic import HTTPResponse
 from sanic.compat import Header
-from sanic.exceptions import BadRequest, PayloadTooLarge, RequestTimeout, SanicException
+from sanic.exceptions import (
+    BadRequest,
+    PayloadTooLarge,
+    RequestCancelled,
+    RequestTimeout,
+    SanicException,
+    ServerError,
+)
+from sanic.helpers import STATUS_CODES
 from sanic.http.constants import Stage
 from sanic.http.http1 import HTTP_CONTINUE, Http
 from sanic.request import Request
@@ -37,6 +46,10 @@ LONGEST_VALUE: Final = 2048
 """Characters of a header of an answer."""
 
 
+Direct = Callable[["EdgeHttp", Head], Coroutine[Any, Any, None]]
+"""Answers a request by itself, whatever is wrong with it. Raises CancelledError alone."""
+
+
 class MalformedRequest(SanicException):
     """The parser's refusal, with the status that it chose."""
 
@@ -51,12 +64,13 @@ class EdgeHttp(Http):
         request_bytes: Any
         request_bytes_left: Any
         url: Any
+        upgrade_websocket: Any
         _receive_more: Any
         _send: Any
 
     __slots__ = (
-        *("_drain_until_s", "_drained", "_events", "_incoming", "_parser", "_unasked"),
-        "on_leave",
+        *("_drain_until_s", "_drained", "_events", "_incoming", "_most", "_parser", "_unasked"),
+        *("head", "on_leave"),
     )
 
     def __init__(self, protocol: Any) -> None:
@@ -66,8 +80,11 @@ class EdgeHttp(Http):
         self._incoming: bytearray = protocol.recv_buffer
         self._drain_until_s = 0.0
         self._drained = 0
+        self._most = BodyBound(0, "nothing on this path takes a body", 0)
         self._unasked = False
         """The client waits to be told to send its body, and was told no."""
+        self.head: Head | None = None
+        """Of the request that is under way, once it could be read."""
         self.on_leave: Callable[[], None] | None = None
         """Of a connection that has left HTTP: hears that the server is about to stop."""
 
@@ -80,8 +97,84 @@ class EdgeHttp(Http):
     def recv_buffer(self, value: bytearray) -> None:
         self._incoming = value
 
-    async def http1_request_header(self) -> None:
-        """Make the next request. Raises what becomes an error answer and a closed connection."""
+    @property
+    def peer(self) -> str:
+        """The address of the TCP peer; empty when it is gone."""
+        info = self.protocol.conn_info
+        return "" if info is None else info.client_ip
+
+    @property
+    def transport(self) -> asyncio.WriteTransport | None:
+        return self.protocol.transport
+
+    async def http1(self) -> None:
+        """The connection's requests, one after the other.
+
+        What is asked on a path of `app.ctx.direct` goes from the parser to its handler; everything
+        else becomes a request of Sanic's, and goes through its router.
+        """
+        while self.keep_alive and self.stage is Stage.IDLE:
+            self.init_for_request()
+            self.head = None
+            if not self._events and not self._incoming:
+                await self._receive_more()
+            self.stage = Stage.REQUEST
+            self.response_func = self.http1_response_header
+            direct: Direct | None = None
+            try:
+                self.head = head = await self._next_head()
+                direct = self._direct(head)
+                self._begin(head)
+                self.stage = Stage.HANDLER
+                if direct is not None:
+                    await direct(self, head)
+                else:
+                    await self._by_sanic(head)
+            except asyncio.CancelledError as cancelled:
+                if direct is not None or self.protocol.transport is None:
+                    return  # the client is gone, and the request's own steps have heard of it
+                lost = self.protocol.conn_info.lost
+                told: Any = RequestCancelled() if lost else self.exception or cancelled
+                self.exception = None
+                self.keep_alive = False
+                await self.error_response(told)
+            except Exception as error:  # noqa: BLE001 - whatever it is, its client is told
+                await self.error_response(error)
+            if self.request_body:
+                await self._end_of_body()
+            if self.request:
+                self.request.stream = None
+                if self.response:
+                    self.response.stream = None
+
+    def _direct(self, head: Head) -> Direct | None:
+        if head.method != "POST" or head.version != "1.1":
+            return None
+        paths: Mapping[bytes, Direct] = self.protocol.app.ctx.direct
+        return paths.get(head.target)
+
+    async def _by_sanic(self, head: Head) -> None:
+        protocol = self.protocol
+        request = protocol.request_class(
+            url_bytes=head.target,
+            headers=Header(head.headers),
+            version=head.version,
+            method=head.method,
+            transport=protocol.transport,
+            app=protocol.app,
+        )
+        # `Request.get_current()` stays unset: each timer, task or reader that begins meanwhile
+        # would copy it, and hold the request's body for as long as it lives.
+        self.request, request.stream = request, self
+        request.conn_info = protocol.conn_info
+        await protocol.request_handler(request)
+        if self.stage is Stage.HANDLER and not self.upgrade_websocket:
+            raise ServerError("the handler gave no answer")
+        if self.stage is Stage.RESPONSE:
+            await self.response.send(end_stream=True)
+
+    async def _next_head(self) -> Head:
+        """Raises what becomes an error answer and a closed connection."""
         if not self._take():
             try:
                 async with asyncio.timeout(HEAD_S):
@@ -95,22 +188,12 @@ class EdgeHttp(Http):
             raise MalformedRequest(str(head), status_code=head.status)
         if not isinstance(head, Head):
             raise TypeError(head)  # the parser begins each request with its head
-        protocol = self.protocol
+        return head
+
+    def _begin(self, head: Head) -> None:
         self.keep_alive = head.keep_alive
         self.head_only = head.method == "HEAD"
-        headers = Header(head.headers)
-        request = protocol.request_class(
-            url_bytes=head.target,
-            headers=headers,
-            version=head.version,
-            method=head.method,
-            transport=protocol.transport,
-            app=protocol.app,
-        )
-        # `Request.get_current()` stays unset: each timer, task or reader that begins meanwhile
-        # would copy it, and hold the request's body for as long as it lives.
         self.url = head.target.decode("ascii")
-        self.upgrade_websocket = False
         self.expecting_continue = head.expects_continue and head.has_body
         self.request_bytes = 0
         self.request_bytes_left = head.length
@@ -118,14 +201,46 @@ class EdgeHttp(Http):
         self._drain_until_s, self._drained, self._unasked = 0.0, 0, False
         if not head.has_body:
             self._end()
-        self.request, request.stream = request, self
-        protocol.state["requests_count"] += 1
+        self.protocol.state["requests_count"] += 1
+
+    async def _end_of_body(self) -> None:
+        """Read what of the body nobody has read, or give the connection up."""
+        try:
+            while self.request_body:
+                await self.read()
+        except (BadRequest, PayloadTooLarge):
+            await asyncio.sleep(0.001)  # what was answered gets out before the connection closes
+            self.keep_alive = False
+
+    async def read_all(self, bound: BodyBound) -> bytes:
+        """The body. Raises RequestTimeout when it stalls, PayloadTooLarge, BadRequest."""
+        self._most = bound
+        pieces: list[bytes] = []
+        if self.is_here():
+            if (self.request_bytes_left or 0) > bound.most_bytes:
+                raise PayloadTooLarge(bound.told)
+            while isinstance(piece := self._events.popleft(), bytes):
+                pieces.append(piece)
+            self.request_body = None
+            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        clock = asyncio.get_running_loop().time
+        ends = clock() + BODY_S
+        try:
+            async with asyncio.timeout(SILENCE_S) as bounded:
+                while self.request_body:
+                    pieces.append(await self.read() or b"")
+                    bounded.reschedule(min(clock() + SILENCE_S, ends))
+        except TimeoutError:
+            self.keep_alive = False
+            self.request_body = None  # or the rest would be waited for before it closes
+            raise RequestTimeout("the body stalled") from None
+        return b"".join(pieces)
 
     async def read(self) -> bytes | None:
         """The next piece of the body, None behind the last."""
         if self.stage is not Stage.HANDLER:
             return await self._drain()
-        bound: BodyBound = self.request.bound
+        bound = self._most
         if (self.request_bytes_left or 0) > bound.most_bytes:
             raise PayloadTooLarge(bound.told)  # before it is sent, where that is said
         if self.expecting_continue:
@@ -144,7 +259,50 @@ class EdgeHttp(Http):
             return True
         if left is None or self.expecting_continue:
             return False
-        return sum(len(event) for event in self._events if isinstance(event, bytes)) >= left
+        for event in self._events:
+            if isinstance(event, bytes):
+                left -= len(event)
+        return left <= 0
+
+    async def answer(
+        self, status: int, headers: Mapping[str, str], content_type: str, body: bytes
+    ) -> None:
+        """The whole answer of a request that Sanic knows nothing of."""
+        await self.put(self._head_of(status, headers, content_type, len(body)) + body)
+        self.stage = Stage.IDLE
+
+    def in_chunks(self, status: int, headers: Mapping[str, str], content_type: str) -> Chunks:
+        """The same in chunks; the head goes out with the first of them."""
+        self.stage = Stage.RESPONSE
+        return Chunks(self, self._head_of(status, headers, content_type, None))
+
+    def end_stream(self) -> None:
+        """Its last chunk is out."""
+        self.stage = Stage.IDLE
+
+    def is_open(self) -> bool:
+        """Whether nothing was answered yet."""
+        return self.stage is Stage.HANDLER
+
+    def _head_of(
+        self, status: int, headers: Mapping[str, str], content_type: str, length: int | None
+    ) -> bytes:
+        if self.expecting_continue:
+            self._unasked, self.expecting_continue, self.keep_alive = True, False, False
+        framing = "transfer-encoding: chunked" if length is None else f"content-length: {length}"
+        kept = "keep-alive" if self.keep_alive else "close"
+        ours = f"{framing}\r\nconnection: {kept}\r\ncontent-type: {content_type}\r\n\r\n"
+        return _status_line(status) + _lines(headers) + ours.encode("ascii")
+
+    async def put(self, data: bytes) -> None:
+        """Returns when the transport has taken it; cancelled when the client is gone."""
+        protocol = self.protocol
+        if not protocol._can_write.is_set():
+            await protocol._can_write.wait()
+        if protocol.transport is None or protocol.transport.is_closing():
+            raise asyncio.CancelledError  # broken off, and its task is about to hear of it
+        protocol.transport.write(data)
+        protocol._time = monotonic()  # from when Sanic counts how long nothing comes
 
     async def http1_response_header(self, data: bytes, end_stream: bool) -> None:
         """Sanic would tell a client to go on, right before it tells it no."""
@@ -200,6 +358,28 @@ class EdgeHttp(Http):
         """Take the end of a request that has no body."""
         self._events.popleft()
         self.request_body = None
+
+
+class Chunks:
+    """The body of an answer as it comes."""
+
+    __slots__ = ("_head", "_http")
+
+    def __init__(self, http: EdgeHttp, head: bytes) -> None:
+        self._http = http
+        self._head = head
+
+    async def send(self, data: bytes) -> None:
+        head, self._head = self._head, b""
+        if data:
+            head += b"%x\r\n%b\r\n" % (len(data), data)
+        if head:
+            await self._http.put(head)
+
+    async def eof(self) -> None:
+        head, self._head = self._head, b""
+        await self._http.put(head + b"0\r\n\r\n")
+        self._http.end_stream()
 
 
 class EdgeProtocol(HttpProtocol):
@@ -261,37 +441,8 @@ class BodyBound(NamedTuple):
 
     most_bytes: int
     told: str
-
-
-class EdgeRequest(Request):
-    """A request whose body is read when its handler asks, and not for longer than it may take."""
-
-    silence_s = SILENCE_S
-    bound = BodyBound(0, "nothing on this path takes a body")
-    """Set before it is read."""
-
-    async def receive_body(self) -> None:
-        """Raises RequestTimeout when the body stalls, PayloadTooLarge, BadRequest."""
-        stream = cast("EdgeHttp", self.stream)
-        if self.body or not stream.request_body:
-            return
-        pieces: list[bytes] = []
-        if stream.is_here():
-            pieces = [piece async for piece in stream]  # nothing to wait for, so nothing to bound
-            self.body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-            return
-        clock = asyncio.get_running_loop().time
-        ends = clock() + BODY_S
-        try:
-            async with asyncio.timeout(self.silence_s) as bound:
-                async for piece in stream:
-                    pieces.append(piece)
-                    bound.reschedule(min(clock() + self.silence_s, ends))
-        except TimeoutError:
-            stream.keep_alive = False
-            stream.request_body = None  # or Sanic would wait for the rest before it closes
-            raise RequestTimeout("the body stalled") from None
-        self.body = b"".join(pieces)
+    most_held_bytes: int
+    """Of all bodies together."""
 
 
 class HttpAnswer(HTTPResponse):
@@ -309,6 +460,21 @@ class HttpAnswer(HTTPResponse):
         if self.status not in (204, 304):
             headers.setdefault("content-type", self.content_type)
         return [(_name(name), _value(f"{value}")) for name, value in headers.items()]
+
+
+@lru_cache(maxsize=64)
+def _status_line(status: int) -> bytes:
+    return b"HTTP/1.1 %d %b\r\n" % (status, STATUS_CODES.get(status, b"UNKNOWN"))
+
+
+def _lines(headers: Mapping[str, str]) -> bytes:
+    """Header lines; the names are ours."""
+    values = headers.values()
+    if "".join(values).isprintable() and max(map(len, values), default=0) <= LONGEST_VALUE:
+        return "".join([f"{name}: {value}\r\n" for name, value in headers.items()]).encode()
+    return b"".join(
+        [b"%b: %b\r\n" % (_name(name), _value(value)) for name, value in headers.items()]
+    )
 
 
 @lru_cache(maxsize=256)  # the names are ours, some forty
@@ -330,17 +496,6 @@ def _safe(text: str) -> str:
     return "".join(character for character in text if character >= " " and character != "\x7f")
 
 
-def was_read(request: Request) -> bool:
-    """Whether this is a client's request: Sanic makes one up to answer what could not be read."""
-    return request.method != "NONE"
-
-
-def headers_of(request: Request) -> Mapping[str, str]:
-    """By lower-case name; a repeated header shows its first value."""
-    return cast(Mapping[str, str], request.headers)
-
-
-def all_values(request: Request, name: str) -> list[str]:
-    """Every value of a header, in order."""
-    headers: Any = request.headers
-    return list(headers.getall(name, ()))
+def connection_of(request: Request) -> EdgeHttp:
+    """The connection that a request came on."""
+    return cast("EdgeHttp", request.stream)

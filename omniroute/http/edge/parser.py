@@ -7,6 +7,7 @@ Host, a coding of the transfer that is not `chunked`, a target that is no path.
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from typing import Final
 
@@ -36,6 +37,8 @@ class Head(Struct, frozen=True, kw_only=True):
     """A path with its query, ASCII; what an absolute URL says of host and scheme is left out."""
     version: str
     headers: list[tuple[str, str]]
+    first: dict[str, str]
+    """By name, the first value of each header."""
     keep_alive: bool
     length: int | None
     """Of the body, in bytes; None for one in chunks."""
@@ -46,6 +49,21 @@ class Head(Struct, frozen=True, kw_only=True):
 class End:
     """A request's body is complete."""
 
+
+_TELLING: Final = frozenset({"host", "content-length", "transfer-encoding", "expect"})
+"""Headers that say how to read a request."""
+_NAMES: Final = {
+    spelled.encode(): name
+    for name in (
+        *_TELLING,
+        *("accept", "accept-encoding", "accept-language", "anthropic-beta", "anthropic-version"),
+        *("authorization", "connection", "content-type", "user-agent", "x-api-key"),
+        *("x-goog-api-key", "x-request-id", "x-stainless-lang", "x-stainless-os"),
+    )
+    for spelled in (name, name.title())
+}
+"""As most clients write them."""
+_NO_HOST: Final = re.compile(r"[ ,/@\\]")
 
 END: Final = End()
 Event = Head | bytes | End
@@ -64,18 +82,23 @@ class RequestParser:
 
     def feed(self, data: bytes | bytearray | memoryview) -> None:
         """Take bytes; what they hold is then in `events`, a fault last."""
-        view = memoryview(data)
-        while view and not self._failed:
+        rest = data
+        while rest and not self._failed:
             is_body = self._in_body
-            piece = view if is_body else view[:_SLICE]
-            view = view[len(piece) :]
+            if is_body or len(rest) <= _SLICE:
+                piece, rest = rest, b""
+            else:
+                view = memoryview(rest)
+                piece, rest = view[:_SLICE], view[_SLICE:]
             self._feed(piece)
             if not (is_body or self._in_body or self._failed):
                 self._head_bytes += len(piece)
-                if self._head_bytes > MAX_HEAD_BYTES + _SLICE:
-                    self._fail(HeadError("the request's headers are too large", status=431))
+                try:
+                    self._check_size()
+                except HeadError as error:
+                    self._fail(error)
 
-    def _feed(self, piece: memoryview) -> None:
+    def _feed(self, piece: bytes | bytearray | memoryview) -> None:
         try:
             self._parser.feed_data(piece)
         except httptools.HttpParserUpgrade as upgrade:
@@ -93,9 +116,8 @@ class RequestParser:
 
     def _begin(self) -> None:
         self._target = b""
-        self._headers: list[tuple[str, str]] = []
+        self._headers: list[tuple[bytes, bytes]] = []
         self._head_bytes = 0
-        self._sized = 0
         self._in_body = False
         self._length: int | None = 0
 
@@ -127,24 +149,17 @@ class RequestParser:
 
     def on_url(self, url: bytes) -> None:
         self._target += url
-        self._sized += len(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._skipping or self._in_body:
-            return  # a trailer changes nothing
-        self._sized += len(name) + len(value) + 4
-        if self._sized > MAX_HEAD_BYTES:
-            raise HeadError("the request's headers are too large", status=431)
-        if len(self._headers) >= MAX_HEADERS:
-            raise HeadError("the request has too many headers", status=431)
-        text = value.decode("utf-8", "surrogateescape").rstrip(" \t")
-        self._headers.append((name.decode("ascii").lower(), text))
+        if self._in_body:
+            return  # a trailer changes nothing, and a head of our own making says nothing
+        self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         if self._skipping:
             return
-        if self._sized > MAX_HEAD_BYTES:
-            raise HeadError("the request's target is too long", status=414)
+        if self._head_bytes or len(self._headers) > MAX_HEADERS:
+            self._check_size()
         self.events.append(self._head())
         self._headers = []
         self._in_body = True
@@ -160,6 +175,16 @@ class RequestParser:
         self.events.append(END)
         self._begin()
 
+    def _check_size(self) -> None:
+        """Raises HeadError. A head within one slice is small, as all but a few are."""
+        if len(self._target) > MAX_HEAD_BYTES:
+            raise HeadError("the request's target is too long", status=414)
+        if len(self._headers) > MAX_HEADERS:
+            raise HeadError("the request has too many headers", status=431)
+        sized = sum(len(name) + len(value) + 4 for name, value in self._headers)
+        if max(len(self._target) + sized, self._head_bytes - _SLICE) > MAX_HEAD_BYTES:
+            raise HeadError("the request's headers are too large", status=431)
+
     def _head(self) -> Head:
         """Raises HeadError for what llhttp lets pass."""
         parser = self._parser
@@ -168,11 +193,20 @@ class RequestParser:
             raise HeadError(f"HTTP/{version} is not spoken here", status=505)
         hosts = length = chunked = 0
         expects = False
-        for name, value in self._headers:
+        headers = [
+            (
+                _NAMES.get(name) or name.decode("ascii").lower(),
+                (value.decode() if value.isascii() else _decoded(value)).rstrip(" \t"),
+            )
+            for name, value in self._headers
+        ]
+        for name, value in headers:
+            if name not in _TELLING:
+                continue
             match name:
                 case "host":
                     hosts += 1
-                    if any(character in value for character in " ,/@\\"):
+                    if _NO_HOST.search(value):
                         raise HeadError("the Host header names no host")
                 case "content-length":
                     length = int(value)
@@ -193,12 +227,17 @@ class RequestParser:
             method=parser.get_method().decode("ascii"),
             target=_path_of(self._target),
             version=version,
-            headers=self._headers,
+            headers=headers,
+            first=dict(reversed(headers)),
             keep_alive=parser.should_keep_alive(),
             length=self._length,
             has_body=self._length != 0,
             expects_continue=expects,
         )
+
+
+def _decoded(value: bytes) -> str:
+    return value.decode("utf-8", "surrogateescape")
 
 
 def _path_of(target: bytes) -> bytes:

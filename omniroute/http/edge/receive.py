@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, cast
-
-from sanic.request import Request
+from typing import Final
 
 from omniroute.config.model import Server
 from omniroute.errors import RequestError
-from omniroute.http.edge.insides import BodyBound, EdgeRequest
+from omniroute.http.edge.insides import BodyBound, EdgeHttp
 
 RETRY_S: Final = 1.0
 MANAGED_BYTES: Final = 1 << 20
@@ -27,38 +25,39 @@ def no_room() -> RequestError:
     )
 
 
+def bound_of(bounds: Server, *, is_managed: bool) -> BodyBound:
+    """What a body may have; management, `is_managed`, has less to say."""
+    most, held = bounds.max_body_bytes, bounds.max_bodies_bytes
+    if is_managed and most > MANAGED_BYTES:
+        return BodyBound(MANAGED_BYTES, _TOO_LARGE_TO_MANAGE, max(held, MANAGED_BYTES))
+    return BodyBound(most, _TOO_LARGE, max(held, most))
+
+
 class BodyRoom:
     """What one worker holds of its clients' bodies, in bytes."""
 
     def __init__(self) -> None:
         self.held: int = 0
 
-    async def receive(self, request: Request, bounds: Server, *, is_managed: bool) -> int:
-        """Read the body; the room that it takes, to be given back by `leave`.
+    async def receive(self, http: EdgeHttp, bound: BodyBound) -> bytes:
+        """Read the body; the room that it takes is to be given back by `leave`.
 
-        Management, `is_managed`, has less to say. Raises RequestError (503) when there is no room,
-        and what reading raises.
+        Raises RequestError (503) when there is no room, and what reading raises.
         """
-        stream: Any = request.stream
-        if stream is None or not stream.request_body:
-            return 0
-        bound = BodyBound(bounds.max_body_bytes, _TOO_LARGE)
-        if is_managed:
-            bound = min(bound, BodyBound(MANAGED_BYTES, _TOO_LARGE_TO_MANAGE))
-        cast("EdgeRequest", request).bound = bound
+        if not http.request_body:
+            return b""
         largest = bound.most_bytes
         # Of a body in chunks nobody knows how long it gets: it may get as long as one may be.
-        taken: int = min(stream.request_bytes_left or largest, largest)
-        if not self.hold(taken, max(bounds.max_bodies_bytes, largest)):
+        taken: int = min(http.request_bytes_left or largest, largest)
+        if not self.hold(taken, bound.most_held_bytes):
             raise no_room()
         try:
-            await request.receive_body()
+            body = await http.read_all(bound)
         except BaseException:
             self.held -= taken
             raise
-        read = len(request.body or b"")
-        self.held -= taken - read
-        return read
+        self.held -= taken - len(body)
+        return body
 
     def hold(self, more: int, most: int) -> bool:
         """Take room for `more` bytes, unless all together would be beyond `most`."""

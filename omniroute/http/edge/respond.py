@@ -10,6 +10,7 @@ import orjson
 from sanic import HTTPResponse
 
 from omniroute.http.edge.insides import HttpAnswer
+from omniroute.request.inbound import Whole
 
 STALL_S: Final = 60.0
 """A reader that takes nothing for this long is gone; its stream ends and the upstream is freed."""
@@ -61,6 +62,21 @@ def whole(
 ) -> HTTPResponse:
     """An answer that is complete; Sanic adds its length."""
     return HttpAnswer(body, status=status, headers=dict(headers), content_type=content_type)
+
+
+def rendered(answer: Whole) -> HTTPResponse:
+    """A model's answer as Sanic sends it."""
+    return whole(answer.status, answer.headers, answer.body, answer.content_type)
+
+
+def plain(answer: HTTPResponse) -> Whole:
+    """An answer of Sanic's without Sanic, which has no header twice."""
+    return Whole(
+        status=answer.status,
+        body=answer.body or b"",
+        headers=dict(answer.headers),
+        content_type=answer.content_type or "application/json",
+    )
 
 
 def as_json(value: object, status: int = 200) -> HTTPResponse:

@@ -10,9 +10,14 @@ from msgspec import Struct
 from sanic import HTTPResponse
 
 from omniroute.config.model import ModelKind
+from omniroute.request.inbound import Whole
 
-Handle = Callable[..., Coroutine[Any, Any, HTTPResponse | None]]
+Answer = HTTPResponse | Whole
+Handle = Callable[..., Coroutine[Any, Any, Answer | None]]
 """(runtime, asked, **path parameters) → answer; None when it was streamed."""
+
+RoutedHandle = Callable[..., Coroutine[Any, Any, HTTPResponse | None]]
+"""The same as Sanic calls it: (request, **path parameters)."""
 
 
 class Surface(Enum):

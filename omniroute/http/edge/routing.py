@@ -14,11 +14,11 @@ from sanic.constants import HTTP_METHODS
 from sanic.router import Router
 from sanic_routing.exceptions import NoMethod, NotFound
 
-from omniroute.http.edge.routes import Handle, Route
+from omniroute.http.edge.routes import Route, RoutedHandle
 
 
 def serve_routes(
-    app: Sanic[Any, Any], routes: Iterable[Route], handler: Callable[[Route], Handle]
+    app: Sanic[Any, Any], routes: Iterable[Route], handler: Callable[[Route], RoutedHandle]
 ) -> None:
     """Let `app` serve `routes` and no others, before its start or while it serves."""
     router = Router()

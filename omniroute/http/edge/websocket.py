@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -45,7 +45,9 @@ def is_asked_for(headers: Any) -> bool:
     return headers.get("upgrade", "").strip().lower() == "websocket"
 
 
-def answer_of(path: str, headers: Any, most_bytes: int) -> tuple[bytes, ServerProtocol]:
+def answer_of(
+    path: str, headers: Sequence[tuple[str, str]], most_bytes: int
+) -> tuple[bytes, ServerProtocol]:
     """The answer to a handshake, and what is spoken from then on.
 
     `most_bytes` is of a message as its sender wrote it, before compression. Raises RequestError.
@@ -58,7 +60,7 @@ def answer_of(path: str, headers: Any, most_bytes: int) -> tuple[bytes, ServerPr
     protocol = ServerProtocol(
         extensions=[deflate], state=State.OPEN, max_size=most_bytes, logger=_quiet
     )
-    response = protocol.accept(Request(path, Headers(headers.items())))
+    response = protocol.accept(Request(path, Headers(headers)))
     if response.status_code != 101:
         words = (response.body or b"").decode(errors="replace").strip()
         raise RequestError("invalid_request", words, status=response.status_code)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sanic import HTTPResponse
-
 from omniroute.http.edge import cors
 from omniroute.http.edge.asked import Asked
 from omniroute.http.edge.auth import client_ip_of, presented_key
-from omniroute.http.edge.respond import whole
+from omniroute.http.edge.routes import Answer
 from omniroute.http.inference.loading import loaded
 from omniroute.request.inbound import Inbound, Sink
 from omniroute.translation.values import Endpoint
@@ -18,7 +16,7 @@ from omniroute.worker.runtime import Runtime
 
 async def infer(
     runtime: Runtime, asked: Asked, endpoint: Endpoint, places: Mapping[str, str]
-) -> HTTPResponse | None:
+) -> Answer | None:
     """Run a request through the pipeline; None when the answer was streamed."""
     answer = loaded(runtime, asked, endpoint)
     if answer is not None:
@@ -31,12 +29,7 @@ async def infer(
         )
 
     inbound = inbound_of(runtime, asked, endpoint, places, body=asked.body)
-    whole_answer = await runtime.pipeline.run(inbound, opener)
-    if whole_answer is None:
-        return None
-    return whole(
-        whole_answer.status, whole_answer.headers, whole_answer.body, whole_answer.content_type
-    )
+    return await runtime.pipeline.run(inbound, opener)
 
 
 def inbound_of(

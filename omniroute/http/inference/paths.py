@@ -7,11 +7,9 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import unquote
 
-from sanic import HTTPResponse
-
 from omniroute.errors import RequestError
 from omniroute.http.edge.asked import Asked
-from omniroute.http.edge.routes import Handle, Route, Surface
+from omniroute.http.edge.routes import Answer, Handle, Route, Surface
 from omniroute.http.inference import (
     about,
     compacting,
@@ -27,7 +25,7 @@ from omniroute.worker.runtime import Runtime
 
 Places = Mapping[str, str]
 """What stands in a path: `model`, `provider`, `id`."""
-Perform = Callable[[Runtime, Asked, Endpoint, Places], Coroutine[Any, Any, HTTPResponse | None]]
+Perform = Callable[[Runtime, Asked, Endpoint, Places], Coroutine[Any, Any, Answer | None]]
 
 PERFORM: Final[Mapping[Act, Perform]] = {
     "infer": generate.infer,
@@ -92,7 +90,7 @@ def _route(method: str, path: str, actions: Actions) -> Route:
 
 
 def _plainly(endpoints: Sequence[Endpoint]) -> Handle:
-    async def handle(runtime: Runtime, asked: Asked, **places: str) -> HTTPResponse | None:
+    async def handle(runtime: Runtime, asked: Asked, **places: str) -> Answer | None:
         endpoint = endpoints[0] if len(endpoints) == 1 else choose(endpoints, asked.headers)
         return await _perform(runtime, asked, endpoint, places)
 
@@ -103,9 +101,7 @@ def _by_model(actions: Actions) -> Handle:
     """The model is the rest of the path, less the action where the endpoints have actions."""
     plain = actions.get("")
 
-    async def handle(
-        runtime: Runtime, asked: Asked, path: str, **places: str
-    ) -> HTTPResponse | None:
+    async def handle(runtime: Runtime, asked: Asked, path: str, **places: str) -> Answer | None:
         model, colon, action = path.rpartition(":")
         endpoints = actions.get(action) if colon and model else None
         if endpoints is None:
@@ -127,7 +123,7 @@ def _no_action(action: str | None) -> RequestError:
 
 async def _perform(
     runtime: Runtime, asked: Asked, endpoint: Endpoint, places: Places
-) -> HTTPResponse | None:
+) -> Answer | None:
     if endpoint.format not in runtime.snapshot.formats.names():
         # Its table went away while the body came in.
         raise RequestError("not_found", "there is nothing at this path", code="unknown_path")

@@ -10,7 +10,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from omniroute.http.edge.insides import EdgeRequest
+from omniroute.http.edge import insides
 from omniroute.http.edge.routes import Surface
 from tests.running import ECHO, Gateway, running
 from tests.surface import routes
@@ -104,7 +104,7 @@ async def test_heads_have_bounds_of_their_own(
 async def test_a_body_that_stalls_is_let_go(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, framing: str, part: bytes
 ) -> None:
-    monkeypatch.setattr(EdgeRequest, "silence_s", 0.05)
+    monkeypatch.setattr(insides, "SILENCE_S", 0.05)
     async with running(tmp_path) as gateway:
         host, port = gateway.url.removeprefix("http://").split(":")
         reader, writer = await asyncio.open_connection(host, int(port))

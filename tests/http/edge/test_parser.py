@@ -95,6 +95,12 @@ def test_a_head_that_is_too_large_is_refused_before_it_ends(head: str) -> None:
     assert [type(event) for event in parser.events] == [HeadError]
 
 
+def test_a_whole_head_of_many_lines_is_refused_in_one_piece() -> None:
+    lines = "\r\n".join(["X: y"] * MAX_HEADERS)
+    assert read([f"GET / HTTP/1.1\r\nHost: a\r\n{lines}\r\n\r\n".encode()])[1] == 431
+    assert read([b"GET /" + b"a" * MAX_HEAD_BYTES + b" HTTP/1.1\r\nHost: a\r\n\r\n"])[1] == 414
+
+
 @pytest.mark.parametrize("size", [MAX_HEAD_BYTES - 100, 100])
 def test_a_head_within_the_bound_is_taken(size: int) -> None:
     value = "a" * (size - 50)
