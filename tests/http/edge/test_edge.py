@@ -276,6 +276,7 @@ async def test_a_key_sees_and_uses_its_own_models(tmp_path: Path) -> None:
             "echo/echo-image",
             "echo/echo-rerank",
             "echo/echo-moderation",
+            "echo/echo-speech",
         ]
         ask = {**ASK, "model": "other/echo"}
         assert (await gateway.client.post(CHAT, json=ask, headers=bearer(KEY))).status_code == 403
