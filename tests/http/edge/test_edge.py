@@ -239,7 +239,7 @@ async def test_every_route_needs_a_credential_unless_it_is_public(tmp_path: Path
     public = {route.path for route in routes() if route.surface is Surface.PUBLIC}
     login = {"/api/auth/login", "/api/auth/logout", "/api/auth/status"}
     about = {"/", "/api/hello", "/healthz", "/readyz", "/api/version"}
-    assert public == {*about, *login, "/api/settings/require-login"}
+    assert public == {*about, *login, "/api/settings/require-login", "/api/init"}
     async with running(tmp_path, GUARDED) as gateway:
         for route in routes():
             method, path = route.method, concrete(route.path)
