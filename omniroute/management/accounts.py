@@ -95,7 +95,7 @@ def accounts(runtime: Runtime) -> Accounts:
 
 def account(runtime: Runtime, id: str) -> AccountShown:
     """Raises RequestError (404)."""
-    provider, connection = _found(runtime, id)
+    provider, connection = found_account(runtime, id)
     return AccountShown(connection=_report(runtime, provider, connection))
 
 
@@ -129,7 +129,7 @@ async def change_account(
 ) -> AccountShown:
     """Raises RequestError: 404 for one that no file declares, 409 where the new name is taken, and
     as `change_config`. A credential that another takes the place of is forgotten."""
-    provider, connection = _found(runtime, id)
+    provider, connection = found_account(runtime, id)
     name = connection.id if wanted.name is UNSET else wanted.name
     kept = await _kept(runtime, provider.id, wanted)
     old = None
@@ -144,7 +144,7 @@ async def change_account(
 async def remove_account(runtime: Runtime, id: str, *, author: Author) -> None:
     """Raises RequestError as `removing`. A provider that is nothing but its preset goes with
     its last connection. The credential is forgotten."""
-    _, connection = _found(runtime, id)
+    _, connection = found_account(runtime, id)
     where = _where(id)
 
     def change(tree: dict[str, Any]) -> None:
@@ -162,7 +162,8 @@ def _where(id: str) -> Where:
     return Where((SECTION, provider, "connections"), name)
 
 
-def _found(runtime: Runtime, id: str) -> tuple[Provider, Connection]:
+def found_account(runtime: Runtime, id: str) -> tuple[Provider, Connection]:
+    """Raises RequestError (404)."""
     provider, _, name = id.partition("/")
     found = runtime.snapshot.config.providers.get(provider)
     if found is None or name not in found.connections:

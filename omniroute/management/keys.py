@@ -47,8 +47,8 @@ class Keys(Struct, frozen=True, kw_only=True, rename="camel"):
     total: int
 
 
-class KeyChange(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """What is left out stays. `expiresAt` is a day or an instant, and null for never."""
+class KeyFields(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """`expiresAt` is a day or an instant, and null for never."""
 
     allowed_models: list[str] | UnsetType = UNSET
     tags: dict[str, str] | UnsetType = UNSET
@@ -57,7 +57,13 @@ class KeyChange(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknow
     is_active: bool | UnsetType = UNSET
 
 
-class NewKey(KeyChange, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+class KeyChange(KeyFields, frozen=True, kw_only=True, rename="camel"):
+    """What is left out stays; another `name` renames the key."""
+
+    name: Name | UnsetType = UNSET
+
+
+class NewKey(KeyFields, frozen=True, kw_only=True, rename="camel"):
     """A key to be made."""
 
     name: Name
@@ -96,10 +102,14 @@ def _declared(runtime: Runtime, name: str) -> Key:
 
 def _made(wanted: NewKey) -> Entry:
     """All but the hash."""
-    return _revised({}, wanted)
+    return _with({}, wanted)
 
 
 def _revised(entry: Entry, wanted: KeyChange) -> Entry:
+    return _with(entry, wanted)
+
+
+def _with(entry: Entry, wanted: KeyFields) -> Entry:
     said: dict[str, Any] = {
         "models": wanted.allowed_models,
         "tags": wanted.tags,
@@ -146,4 +156,5 @@ KEYS = Resource(
     id_of=lambda wanted: wanted.name,
     made=_made,
     revised=_revised,
+    renamed=lambda id, change: id if change.name is UNSET else change.name,
 )

@@ -17,7 +17,7 @@ NodeType = Literal["openai-compatible", "anthropic-compatible"]
 ApiType = Literal["chat", "responses"]
 Prefix = Annotated[str, Meta(min_length=1, max_length=128)]
 Url = Annotated[str, Meta(min_length=1, max_length=2048)]
-_FORMATS: Final[dict[tuple[NodeType, ApiType], str]] = {
+FORMATS: Final[dict[tuple[NodeType, ApiType], str]] = {
     ("openai-compatible", "chat"): "openai-chat",
     ("openai-compatible", "responses"): "openai-responses",
     ("anthropic-compatible", "chat"): "anthropic",
@@ -89,7 +89,7 @@ def node(runtime: Runtime, id: str) -> NodeShown:
 
 
 def _report(runtime: Runtime, provider: Provider) -> NodeReport:
-    names = {format: name for name, format in _FORMATS.items()}.get(provider.format)
+    names = {format: name for name, format in FORMATS.items()}.get(provider.format)
     return NodeReport(
         id=provider.id,
         name=provider.id,
@@ -104,7 +104,7 @@ def _report(runtime: Runtime, provider: Provider) -> NodeReport:
 
 
 def _made(wanted: NewNode) -> Entry:
-    return _with({"format": _FORMATS["openai-compatible", "chat"]}, wanted)
+    return _with({"format": FORMATS["openai-compatible", "chat"]}, wanted)
 
 
 def _revised(entry: Entry, wanted: NodeChange) -> Entry:
@@ -131,16 +131,16 @@ def _format(before: Any, change: NodeFields) -> str | UnsetType:
         return change.format
     if change.type is UNSET and change.api_type is UNSET:
         return UNSET
-    known = {format: name for name, format in _FORMATS.items()}.get(before)
+    known = {format: name for name, format in FORMATS.items()}.get(before)
     type_, api_type = known or ("openai-compatible", "chat")
     wanted = (
         type_ if change.type is UNSET else change.type,
         api_type if change.api_type is UNSET else change.api_type,
     )
-    if wanted not in _FORMATS:
+    if wanted not in FORMATS:
         message = f"no format is {wanted[0]} and {wanted[1]}"
         raise RequestError("invalid_request", message, param="apiType")
-    return _FORMATS[wanted]
+    return FORMATS[wanted]
 
 
 NODES = Resource(

@@ -178,6 +178,8 @@ class _Writer:
         self._need(_ERRORS if _chats(table) or table.section("client") else _ERRORS[:1])
         for direction in ("encode", "decode") if table.section("count") is not None else ():
             self.add(("count", direction), table.section("count", direction) or {})
+        if table.section("listing") is not None:
+            self.add(("listing", "decode"), table.section("listing", "decode") or {})
         for kind in TASKS:
             self._write_task(kind)
         for field, template in table.mapping("set").items():

@@ -22,6 +22,7 @@ from omniroute.translation.continuing import continuing_of
 from omniroute.translation.counting import TableCounter
 from omniroute.translation.embedding import EmbeddingPair, TableEmbedder
 from omniroute.translation.format import Format, compile_table, make_format
+from omniroute.translation.listing import TableLister
 from omniroute.translation.pair import FormatPair, run, run_object
 from omniroute.translation.problem import Problem
 from omniroute.translation.program import ProgramShelf, pack, unpack
@@ -44,6 +45,7 @@ from omniroute.translation.values import (
     Failure,
     Formats,
     KeyPlaces,
+    Lister,
     OnSocket,
     Pair,
     Question,
@@ -178,6 +180,10 @@ class FormatSet:
     def counter(self, upstream: str) -> Counter | None:
         format = self._formats[upstream]
         return TableCounter(format) if format.table.mapping("count") else None
+
+    def lister(self, upstream: str) -> Lister | None:
+        format = self._formats[upstream]
+        return TableLister(format) if format.table.mapping("listing") else None
 
     def auth_headers(self, upstream: str, key: str) -> tuple[tuple[str, str], ...]:
         auth = self._formats[upstream].table.mapping("auth")

@@ -20,7 +20,7 @@ SECTIONS: Final = frozenset(
         *("format", "title", "docs", "paths", "query", "headers", "forwards", "auth", "framing"),
         *("maps", "mappings", "fields", "facts", "set", "known", "unsupported", "forgets"),
         *("request", "response", "errors", "stream", "passthrough", "continuing"),
-        *("count", "client"),
+        *("count", "listing", "client"),
         *TASKS,
     }
 )
@@ -60,6 +60,7 @@ INNER: Final[Mapping[str, frozenset[str]]] = {
     ),
     "passthrough": frozenset({"ask", "fit", "extra", "unsealed", "returns", "errors"}),
     "count": frozenset({"path", "encode", "decode"}),
+    "listing": frozenset({"path", "decode"}),
     "client": frozenset(
         {
             *("serves", "errors_at", "told_by", "key", "vary", "loads_without", "unknown_model"),
@@ -86,6 +87,7 @@ _NEEDED_INNER: Final[Mapping[str, tuple[str, ...]]] = {
     "passthrough.extra": ("unless",),
     "continuing": ("field", "note", "input", "items", "output", "keep", "whole"),
     "count": ("path",),
+    "listing": ("path",),
     "client.socket": ("asks", "prepares"),
 }
 _LISTS: Final = (

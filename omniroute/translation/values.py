@@ -474,6 +474,18 @@ class Counter(Protocol):
         ...
 
 
+class Lister(Protocol):
+    """How the providers of one format are asked which models they have."""
+
+    path: str
+    """Of a GET, under the base URL."""
+    headers: tuple[tuple[str, str], ...]
+
+    def reply(self, body: bytes) -> tuple[str, ...]:
+        """Their ids. Raises UpstreamCutError when there is no list in it."""
+        ...
+
+
 class Formats(Protocol):
     """The compiled tables of one snapshot."""
 
@@ -511,6 +523,10 @@ class Formats(Protocol):
 
     def counter(self, upstream: str) -> Counter | None:
         """None for a format whose providers cannot be asked to count."""
+        ...
+
+    def lister(self, upstream: str) -> Lister | None:
+        """None for a format whose providers do not list their models."""
         ...
 
     def auth_headers(self, upstream: str, key: str) -> tuple[tuple[str, str], ...]:

@@ -97,10 +97,13 @@ def entry_routes(path: str, of: Edits) -> tuple[Route, ...]:
             "GET", one, show, types=types(of.show),
             name=name, surface=Surface.VIEWER, summary=f"One {of.noun}", refuses=(404,), etag=True,
         ),
-        operation(
-            "PUT", one, change, types=types(of.change),
-            name=f"{name}_change", surface=Surface.ADMIN, summary=f"Change a {of.noun}",
-            refuses=(404, *REFUSES), etag=True,
+        *(
+            operation(
+                method, one, change, types=types(of.change),
+                name=f"{name}_{verb}", surface=Surface.ADMIN, summary=f"Change a {of.noun}",
+                refuses=(404, *REFUSES), etag=True,
+            )
+            for method, verb in (("PUT", "change"), ("PATCH", "patch"))
         ),
         operation(
             "DELETE", one, remove,

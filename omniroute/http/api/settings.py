@@ -7,7 +7,8 @@ from typing import Any, get_type_hints
 
 from omniroute.http.api.operation import ApiReply, operation
 from omniroute.http.edge.routes import Route, Surface
-from omniroute.management import address_rules, general, settings
+from omniroute.management import address_rules, general, proxies, settings
+from omniroute.management.proxies import ProxyTrial, ProxyVerdict
 from omniroute.management.writeback import REFUSES, Author
 from omniroute.worker.runtime import Runtime
 
@@ -19,6 +20,7 @@ def _setting(
     *,
     noun: str,
     methods: tuple[str, ...] = ("PUT",),
+    refuses: tuple[int, ...] = REFUSES,
 ) -> tuple[Route, ...]:
     """`change` has the body as its `wanted`; with each of `methods`, what is left out stays."""
 
@@ -40,11 +42,15 @@ def _setting(
             operation(
                 method, path, put, types={"body": hints["wanted"], "return": hints["return"]},
                 name=f"{name}_{method.lower()}", surface=Surface.ADMIN,
-                summary=f"Change the {noun}", refuses=REFUSES, etag=True,
+                summary=f"Change the {noun}", refuses=refuses, etag=True,
             )
             for method in methods
         ),
     )  # fmt: skip
+
+
+async def _try_proxy(runtime: Runtime, *, body: ProxyTrial) -> ProxyVerdict:
+    return await proxies.try_proxy(runtime, body)
 
 
 ROUTES = (
@@ -55,6 +61,14 @@ ROUTES = (
     *_setting(
         "/api/settings/ip-filter", address_rules.ip_filter, address_rules.change_ip_filter,
         noun="rules of addresses",
+    ),
+    *_setting(
+        "/api/settings/proxy", proxies.proxies, proxies.change_proxies, noun="proxies",
+        refuses=(404, *REFUSES),
+    ),
+    operation(
+        "POST", "/api/settings/proxy/test", _try_proxy,
+        name="settings_proxy_test", surface=Surface.ADMIN, summary="Ask something through a proxy",
     ),
     *_setting(
         "/api/settings/system-prompt", settings.system_prompt, settings.change_system_prompt,
