@@ -8,9 +8,10 @@ again (`open_patiently`).
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,7 @@ from typing import Final
 import duckdb
 
 from omniroute.errors import LedgerBusyError, LedgerError
+from omniroute.ledger.engine import writing
 from omniroute.ledger.paths import RETRY_S, SQL
 
 Settings = Mapping[str, str | int | bool]
@@ -25,11 +27,9 @@ Settings = Mapping[str, str | int | bool]
 _READER: Final[Settings] = {
     "python_enable_replacements": False,  # a table is a table, never a variable of ours
 }
-_WRITER: Final[Settings] = {
-    "threads": 1,  # the machine belongs to the requests
-    "memory_limit": "256MB",
-    "storage_compatibility_version": "v1.2.0",  # other tools come with older DuckDBs
-}
+
+_open_here: Final[set[Path]] = set()
+_changing: Final = threading.Lock()
 
 
 @contextmanager
@@ -38,23 +38,43 @@ def open_database(
 ) -> Generator[duckdb.DuckDBPyConnection]:
     """A connection, closed at the end; duckdb's own errors leave as LedgerError.
 
-    Raises LedgerBusyError when somebody else has the file open in a way that excludes this.
+    `config` is for reading. Raises LedgerBusyError when somebody else has the file open in a way
+    that excludes this, or anybody in this process.
     """
-    settings = config or (_READER if read_only else _WRITER)
-    try:
-        connection = duckdb.connect(str(path), read_only=read_only, config=dict(settings))
-    except duckdb.Error as exc:
-        text = str(exc)
-        # The second is this same process having it open the other way, in another thread.
-        if "Could not set lock" in text or "different configuration" in text:
-            raise LedgerBusyError(f"{path} is open in another process") from exc
-        raise LedgerError(f"cannot open {path}: {first_line(exc)}") from exc
-    try:
+    with _alone_here(path), _as_ledger_errors(), ExitStack() as stack:
+        try:
+            connection = stack.enter_context(
+                duckdb.connect(str(path), read_only=True, config=dict(config or _READER))
+                if read_only
+                else writing(path)
+            )
+        except duckdb.Error as exc:
+            if "Could not set lock" in str(exc):
+                raise LedgerBusyError(f"{path} is open in another process") from exc
+            raise LedgerError(f"cannot open {path}: {first_line(exc)}") from exc
         yield connection
+
+
+@contextmanager
+def _as_ledger_errors() -> Generator[None]:
+    try:
+        yield
     except duckdb.Error as exc:
         raise LedgerError(first_line(exc)) from exc
+
+
+@contextmanager
+def _alone_here(path: Path) -> Generator[None]:
+    """The file for one piece of work of this process, as `engine` asks for."""
+    real = path.resolve()
+    with _changing:
+        if real in _open_here:
+            raise LedgerBusyError(f"{path} is open in this process")
+        _open_here.add(real)
+    try:
+        yield
     finally:
-        connection.close()
+        _open_here.discard(real)
 
 
 @contextmanager

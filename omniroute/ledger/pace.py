@@ -14,8 +14,8 @@ from omniroute.ledger.orders import DrainResult
 from omniroute.ledger.paths import RETRY_S
 
 PACE: Final = 20.0
-"""How much longer the file is left alone than it was held. Opening and checkpoint cost 30 ms while
-it is small, 80 ms with five million rows in it, however few are added."""
+"""How much longer the file is left alone than it was held. A checkpoint takes longer the more rows
+are in it, however few are added."""
 BUSY_ROWS: Final = 500
 BUSY_S: Final = 4.0
 """After a drain of so many rows the next one waits so long: opening, checkpoint and closing cost as

@@ -583,7 +583,7 @@ print(step)
 @pytest.mark.parametrize(
     ("fresh", "functions", "at_least"),
     [
-        pytest.param(False, "_drain _commit", 25, id="inserting"),
+        pytest.param(False, "_drain _commit writing", 30, id="inserting"),
         pytest.param(True, "create_database _apply", 10, id="creating the database"),
         pytest.param(False, "keep _quarantine _commit_in_pieces", 20, id="quarantine"),
     ],
