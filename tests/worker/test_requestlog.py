@@ -88,7 +88,7 @@ async def test_whatever_is_answered_is_one_line(
             await client.get("/v1/modles")
             await client.delete(CHAT)
             await client.post(CHAT, content=b"{", headers=key)
-            coded = {**key, "Content-Encoding": "gzip"}
+            coded = {**key, "Content-Encoding": "br"}
             await client.post("/v1/messages/count_tokens", content=b"", headers=coded)
             large = b"x" * 66_000
             await client.post("/v1/messages/count_tokens", content=large, headers=key)
