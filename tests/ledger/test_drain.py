@@ -30,7 +30,9 @@ from tests.ledger.rows import NOON, row
 
 
 def query(data_dir: Path, sql: str) -> list[tuple[Any, ...]]:
-    with open_database(database_path(data_dir), read_only=True) as connection:
+    with open_database(
+        database_path(data_dir), read_only=False
+    ) as connection:  # the engine is there
         return connection.execute(sql).fetchall()
 
 
@@ -555,8 +557,7 @@ def drain_and_die(data_dir, step):
     drainer.drain_all(patience_s=0)
     os._exit(0)
 
-root, functions = Path(sys.argv[1]), sys.argv[2].split()
-refused = "keep" in functions
+root, functions, refused = Path(sys.argv[1]), sys.argv[2].split(), sys.argv[3] == "True"
 step = 0
 while True:
     step += 1
@@ -581,35 +582,39 @@ print(step)
 
 
 @pytest.mark.parametrize(
-    ("fresh", "functions", "at_least"),
+    ("before", "functions", "at_least"),
     [
-        pytest.param(False, "_drain _commit writing", 30, id="inserting"),
-        pytest.param(True, "create_database _apply", 10, id="creating the database"),
-        pytest.param(False, "keep _quarantine _commit_in_pieces", 20, id="quarantine"),
+        pytest.param("empty", "_drain", 15, id="draining"),
+        pytest.param("empty", "_commit", 10, id="inserting"),
+        pytest.param("empty", "writing", 10, id="the engine"),
+        pytest.param("nothing", "create_database _apply", 10, id="creating the database"),
+        pytest.param("refusing", "keep _quarantine", 10, id="quarantine"),
+        pytest.param("refusing", "_commit_in_pieces", 10, id="halving"),
     ],
 )
 def test_killed_at_any_line_of_a_drain_each_record_is_there_once(
-    tmp_path: Path, *, fresh: bool, functions: str, at_least: int
+    tmp_path: Path, *, before: str, functions: str, at_least: int
 ) -> None:
-    if not fresh:
+    refused = before == "refusing"
+    if before != "nothing":
         with Spool(tmp_path) as spool:
             spool.append(row("there"))
         Drainer(tmp_path).drain_once()
-        if "keep" in functions:
+        if refused:
             refuse_doubles(tmp_path)
         else:
             forget_rows(tmp_path)
-    steps = int(run_python(KILL_AT_EVERY_LINE, tmp_path, functions))
+    steps = int(run_python(KILL_AT_EVERY_LINE, tmp_path, functions, refused))
     assert steps > at_least
     for step in range(1, steps + 1):
         data_dir = tmp_path / str(step)
         Drainer(data_dir).drain_all(patience_s=5)
-        rows = 2 if "keep" in functions else 5
+        rows = 2 if refused else 5
         stored = [id_ for id_ in ids(data_dir) if id_ != "there"]
         assert (step, stored) == (step, [f"r{n}" for n in range(rows)])
         assert segments(data_dir) == []
         kept = sorted(line["line"][:3] for line in quarantined(data_dir))
-        assert (step, kept) == (step, ["bad"] * 2 + ['{"r'] * 2 if "keep" in functions else [])
+        assert (step, kept) == (step, ["bad"] * 2 + ['{"r'] * 2 if refused else [])
 
 
 def test_only_the_owner_may_read_the_database(tmp_path: Path) -> None:
