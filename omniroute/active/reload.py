@@ -120,10 +120,11 @@ class Reloader:
             if loaded.waiting:
                 _log.warning("a restart is needed for %s", ", ".join(loaded.waiting))
             if not same:
+                # At once: who ends the server during what follows cannot take it back.
+                self._note("config.applied", self._subject(), f"{digest} is active ({reason})")
                 await asyncio.to_thread(self.keep, loaded)
                 await asyncio.to_thread(self._record, loaded, reason)
                 _log.info("config %s is active (%s)", digest, reason)
-                self._note("config.applied", self._subject(), f"{digest} is active ({reason})")
             return self.status
 
     def keep(self, loaded: Loaded) -> None:
