@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Mapping
 from importlib import import_module
@@ -133,6 +134,8 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command; exit 0 fine, 1 failed, 2 used wrongly. Never shows a traceback."""
+    if sys.argv[1:2] == ["serve"]:  # a HUP waits until there is something to reload
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     try:
         # Out of its standalone mode click returns the code that a command exits with.
         code = cli(standalone_mode=False)

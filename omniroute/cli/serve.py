@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import sys
 from collections.abc import Sequence
@@ -70,8 +69,6 @@ def serve(
     seat = read_seat()
     if seat is not None:
         end_with_parent()
-    # It waits until there is something to reload.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     os.umask(0o077)  # whatever is written is its owner's alone, in the folders of others too
     set_up_logging(level=log_level, json_lines=log_format == "json")
     options = Options(

@@ -81,6 +81,28 @@ def test_hup_reloads(tmp_path: Path) -> None:
         assert {name.partition("/")[0] for name in names} == {"second"}
 
 
+HUP_WHILE_IMPORTING = """
+import os, signal, sys
+from omniroute.cli.main import main
+
+class HangUp:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name == "omniroute.http.edge.server":
+            os.kill(os.getpid(), signal.SIGHUP)
+
+sys.meta_path.insert(0, HangUp)
+sys.argv = ["omniroute", "serve", "-c", sys.argv[1]]
+main()
+"""
+
+
+def test_hup_while_it_starts_is_harmless(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", HUP_WHILE_IMPORTING, str(tmp_path / "none.yaml")]
+    ended = subprocess.run(command, capture_output=True, check=False)  # noqa: S603 - the product
+    assert (ended.returncode, b"none.yaml" in ended.stderr) == (2, True)
+
+
 def test_a_worker_that_dies_is_replaced(tmp_path: Path) -> None:
     text = "version: 1\nproviders: {echo: {preset: echo}}\n"
     with served(tmp_path, text, "--workers", "2") as server:
