@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from math import isinf
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -46,21 +46,30 @@ class Budgets(Struct, frozen=True, kw_only=True, rename="camel"):
     state_available: bool
 
 
+Limit = Annotated[float, Meta(gt=0)]
+
+
 class KeyBudget(
     changes(shown(Budget, only=("period",))), frozen=True, kw_only=True, rename="camel"
 ):
-    """A key's own budget, in US dollars; `apiKeyId` is another name of `keyId`."""
+    """A key's own budgets, in US dollars: one of `limit` and `period`, and one for each period that
+    is named, which stand beside each other. `apiKeyId` is another name of `keyId`."""
 
     key_id: Annotated[str, Meta(min_length=1)] | UnsetType = UNSET
     api_key_id: Annotated[str, Meta(min_length=1)] | UnsetType = UNSET
-    limit: Annotated[float, Meta(ge=0)]
+    limit: Annotated[float, Meta(ge=0)] | UnsetType = UNSET
+    daily_limit_usd: Limit | UnsetType = UNSET
+    weekly_limit_usd: Limit | UnsetType = UNSET
+    monthly_limit_usd: Limit | UnsetType = UNSET
 
 
 class KeyBudgetSet(Struct, frozen=True, kw_only=True, rename="camel"):
-    """The budget as it is now."""
+    """As it is now."""
 
     success: bool
+    api_key_id: str
     budget: BudgetReport
+    """The first that was set."""
 
 
 async def budgets(runtime: Runtime, *, key: str | None = None) -> Budgets:
@@ -76,22 +85,42 @@ async def budgets(runtime: Runtime, *, key: str | None = None) -> Budgets:
 
 
 async def set_key_budget(runtime: Runtime, change: KeyBudget, *, author: Author) -> KeyBudgetSet:
-    """Declare `budgets.key-<id>`, or change its limit and period (`monthly` unless it is said).
+    """Declare `budgets.key-<id>`, or change its limit and period (`monthly` unless it is said), and
+    `budgets.key-<id>-daily` and so on.
 
-    Raises RequestError: 400 without a key, 404 for an unknown one, and what `change_section` does.
+    Raises RequestError: 400 without a key or a limit, 404 for an unknown key, and what
+    `change_section` does.
     """
     key = change.key_id or change.api_key_id
     if not key:
         raise RequestError("invalid_request", "name a key", param="keyId")
     if key not in runtime.snapshot.config.keys:
         raise RequestError("not_found", f'there is no key "{key}"', param="keyId")
-    name = f"key-{key}"
-    entry = {"scope": {"key": key}, "limit": change.limit, "period": "monthly"}
-    entry |= in_file(change, whole=False)
-    await change_section(runtime, "budgets", {name: entry}, author=author)
-    meter, now = runtime.snapshot.admission.book.meters[name], runtime.clock.now()
+    entries = _entries_of(key, change)
+    if not entries:
+        raise RequestError("invalid_request", "say a limit", param="limit")
+    await change_section(runtime, "budgets", entries, author=author)
+    meters, now = runtime.snapshot.admission.book.meters, runtime.clock.now()
+    meter = meters[next(iter(entries))]
     (balance,) = await runtime.store.balances((meter.counter(now),))
-    return KeyBudgetSet(success=True, budget=_budget(meter, balance, now))
+    return KeyBudgetSet(success=True, api_key_id=key, budget=_budget(meter, balance, now))
+
+
+def _entries_of(key: str, change: KeyBudget) -> dict[str, dict[str, Any]]:
+    """As the file has them, by id."""
+    found: dict[str, dict[str, Any]] = {}
+    if change.limit is not UNSET:
+        entry = {"scope": {"key": key}, "limit": change.limit, "period": "monthly"}
+        found[f"key-{key}"] = entry | in_file(change, whole=False)
+    for period, limit in (
+        ("daily", change.daily_limit_usd),
+        ("weekly", change.weekly_limit_usd),
+        ("monthly", change.monthly_limit_usd),
+    ):
+        if limit is not UNSET:
+            entry = {"scope": {"key": key}, "limit": limit, "period": period}
+            found[f"key-{key}-{period}"] = entry
+    return found
 
 
 def _concerns(runtime: Runtime, key: str, meter: Meter) -> bool:

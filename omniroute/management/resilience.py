@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final, TypeVar
 
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Struct, UnsetType, field
 
 from omniroute.config.change import Values
 from omniroute.config.fields import FROM_HEADER
@@ -85,9 +85,16 @@ class ResilienceChanged(ResilienceOverview, frozen=True, kw_only=True, rename="c
     ok: bool
 
 
+class QueueChange(changes(RequestQueue), frozen=True, kw_only=True, rename="camel"):
+    """`autoEnableApiKeyProviders` is taken and not kept: every connection has its queue."""
+
+    auto_enable_api_key_providers: bool | UnsetType = UNSET
+
+
 class ResilienceChange(changes(ResilienceSettings), frozen=True, kw_only=True, rename="camel"):
     """`overrides` and `breakers` may be sent back as they came; they change nothing."""
 
+    queue: QueueChange | UnsetType = field(default=UNSET, name="requestQueue")
     overrides: Any = UNSET
     breakers: Any = UNSET
 

@@ -74,6 +74,26 @@ async def test_who_is_not_declared_is_asked_where_that_is_allowed(tmp_path: Path
         assert odd["error"]["code"] == "invalid_request"
 
 
+async def test_a_combo_is_tested_connection_by_connection(tmp_path: Path) -> None:
+    combo = KEYS + "combos: {smart: {targets: [lab/m, lab/n, echo/echo]}}\n"
+    async with (
+        scripted_upstream([answer(401, {})]) as upstream,
+        running(tmp_path, lab(upstream.url, combo, "  echo: {preset: echo}")) as gateway,
+    ):
+        path = "/api/combos/test"
+        trial = (await ask(gateway, "POST", path, {"comboName": "smart"})).json()
+        assert (trial["strategy"], trial["resolvedBy"]) == ("priority", "echo/echo")
+        found = [(one["connectionId"], one["status"], one["listed"]) for one in trial["results"]]
+        assert found == [
+            ("lab/main", "error", None),
+            ("lab/main", "error", None),
+            ("echo/default", "ok", True),
+        ]
+        assert len(upstream.requests) == 1
+        unknown = await ask(gateway, "POST", path, {"comboName": "nope"})
+        assert unknown.status_code == 404
+
+
 @pytest.mark.parametrize(
     ("format", "path", "said", "models"),
     [

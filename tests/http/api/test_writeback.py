@@ -171,8 +171,9 @@ async def test_a_key_s_budget_is_set_and_changed(tmp_path: Path) -> None:
             ({"keyId": "app", "limit": "5"}, 400),
             ({"keyId": "app", "limit": 5, "period": "hourly"}, 400),
             ({"limit": 5}, 400),
-            ({"keyId": "app", "limit": 5, "dailyLimitUsd": 5}, 400),
+            ({"keyId": "app", "limit": 5, "hourlyLimitUsd": 5}, 400),
+            ({"keyId": "app", "dailyLimitUsd": 0}, 400),
         ):
             assert (await gateway.client.post(path, json=body)).status_code == status
-        named = await gateway.client.post(path, json={"keyId": "app", "dailyLimitUsd": 5})
-        assert named.json()["error"]["details"] == {"field": "dailyLimitUsd"}
+        named = await gateway.client.post(path, json={"keyId": "app", "hourlyLimitUsd": 5})
+        assert named.json()["error"]["details"] == {"field": "hourlyLimitUsd"}
