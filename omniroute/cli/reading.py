@@ -122,7 +122,7 @@ def _write(
         # DuckDB may write into the scratch folder alone; where the answer goes is ours to write.
         path = scratch / "answer.parquet"
         connection.sql(statement).write_parquet(str(path))
-        with path.open("rb") as answer, _sink(output) as file:
+        with path.open("rb") as answer, sink(output) as file:
             shutil.copyfileobj(answer, file)
         return
     cursor = connection.execute(statement)
@@ -134,13 +134,13 @@ def _write(
 
         print_table(Console(), columns, types, fetched(cursor))
         return
-    with _sink(output) as file:
+    with sink(output) as file:
         for piece in render_rows(columns, types, fetched(cursor), form):
             file.write(piece.encode())
 
 
 @contextmanager
-def _sink(output: str | None) -> Generator[BinaryIO]:
+def sink(output: str | None) -> Generator[BinaryIO]:
     """The file that was asked for, or standard output."""
     if output is None:
         yield sys.stdout.buffer

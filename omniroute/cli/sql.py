@@ -12,6 +12,7 @@ from omniroute.cli.reading import Format, data_folder, ledger_options, write_ans
 from omniroute.errors import UsageError
 from omniroute.ledger.queries import COLUMNS_SQL
 
+KEY_ENV: Final = "OMNIROUTE_API_KEY"
 _FORMATS: Final = ("table", "csv", "json", "parquet", "markdown")
 _SUFFIXES: Final[dict[str, Format]] = {
     ".csv": "csv",
@@ -38,6 +39,14 @@ _SUFFIXES: Final[dict[str, Format]] = {
     type=click.Path(dir_okay=False),
     help="Write to a file; its ending chooses the format.",
 )
+@click.option(
+    "--url", help="Ask a running server over HTTP instead, at the address of its management API."
+)
+@click.option(
+    "--key",
+    metavar="env:NAME|file:PATH",
+    help=f"Where the key for --url is, one with the role viewer. [default: env:{KEY_ENV}]",
+)
 @click.option("--columns", is_flag=True, help="Show the views, their columns and units instead.")
 def sql_command(
     sql: str | None,
@@ -47,6 +56,8 @@ def sql_command(
     output: str | None,
     data_dir: str | None,
     patience_s: float,
+    url: str | None,
+    key: str | None,
     *,
     columns: bool,
 ) -> None:
@@ -56,14 +67,23 @@ def sql_command(
       omniroute sql "SELECT model, sum(cost_usd) FROM requests GROUP BY 1"
       omniroute sql "FROM daily_usage WHERE day = current_date" --format csv
       omniroute sql -f report.sql -o report.parquet
+      omniroute sql --url https://gateway.example.com "FROM by_model"
 
     Reads only: statements that change, load or fetch anything are refused. A request that was just
-    answered is there; the server may be running. Times are UTC.
+    answered is there; the server may be running. Times are UTC. With --url the answer is the
+    server's, of one SELECT and of at most 10,000 rows.
     """
     statement = COLUMNS_SQL if columns else _statement(sql, script)
     chosen = cast("Format | None", form) or _format_of(output)
     if chosen == "parquet" and output is None and sys.stdout.isatty():
         raise UsageError("parquet is no text: give -o FILE, or send the output into a file")
+    if url is not None:
+        from omniroute.cli.remote import read_key, write_remote  # its client for who asks over HTTP
+
+        if chosen == "parquet":
+            raise UsageError("parquet is made where the data is; with --url take csv or json")
+        write_remote(url, read_key(key, default_env=KEY_ENV), statement, chosen, output)
+        return
     folder = data_folder(config, data_dir)
     write_answer(folder, statement, chosen, output, patience_s=patience_s)
 

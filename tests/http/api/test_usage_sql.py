@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,10 @@ from typing import Any, Final
 import httpx
 import psutil
 import pytest
+from click.testing import CliRunner, Result
 
+from omniroute.cli.main import cli
+from omniroute.errors import LedgerError, UsageError
 from tests.ledger.hostile_sql import GREEDY, REFUSED, REFUSED_TO_CLIENTS, in_place
 from tests.running import Served, served
 
@@ -196,3 +200,61 @@ def test_a_process_that_was_killed_is_replaced(client: httpx.Client, server: Ser
     cells[0].kill()
     assert ask(client, COUNT).status_code in (200, 400)  # it may still seem to live
     assert ask(client, COUNT).json()["rows"] == [[3]]
+
+
+def asked_by_command(
+    server: Served, *arguments: str, monkeypatch: pytest.MonkeyPatch, key: str | None = "omr_reader"
+) -> Result:
+    monkeypatch.delenv("OMNIROUTE_API_KEY", raising=False)
+    if key is not None:
+        monkeypatch.setenv("OMNIROUTE_API_KEY", key)
+    return CliRunner().invoke(cli, ["sql", "--url", server.url, *arguments])
+
+
+@pytest.mark.usefixtures("client")
+def test_the_command_asks_a_server_from_anywhere(
+    server: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "key").write_text("omr_reader\n")
+    sql = "SELECT 'a,b' AS text, 0.1::DECIMAL(10, 9) AS usd, 1/3 AS ms, NULL AS none, 7 AS n"
+    result = asked_by_command(server, sql, "--format", "csv", monkeypatch=monkeypatch)
+    assert result.output == 'text,usd,ms,none,n\n"a,b",0.1,0.3333333333333333,,7\n'
+    result = asked_by_command(
+        server, sql, "--key", f"file:{tmp_path}/key", monkeypatch=monkeypatch, key=None
+    )
+    assert result.output.splitlines()[1].split() == ["a,b", "0.1", "0.333", "NULL", "7"]
+    result = asked_by_command(
+        server, COUNT, "-o", f"{tmp_path}/n.json", "--key", "env:OMNIROUTE_API_KEY",
+        monkeypatch=monkeypatch,
+    )  # fmt: skip
+    assert json.loads((tmp_path / "n.json").read_text())[0]["n"] >= 3
+    result = asked_by_command(server, "--columns", "--format", "csv", monkeypatch=monkeypatch)
+    assert "requests,cost_usd," in result.output
+    result = asked_by_command(server, "FROM range(20000)", monkeypatch=monkeypatch)
+    assert result.stderr == "note: only the first 10000 rows\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "key", "said"),
+    [
+        pytest.param(["DROP VIEW requests"], "omr_reader", "answered 400: refused", id="a write"),
+        pytest.param([COUNT], "omr_wrong", "answered 401: ", id="another key"),
+        pytest.param([COUNT], "omr_app", "answered 403: ", id="no viewer"),
+        pytest.param([COUNT, "--key", "omr_reader"], None, "never itself", id="a key in the open"),
+        pytest.param([COUNT, "--key", "env:NOT_THERE"], None, "no variable", id="no variable"),
+        pytest.param([COUNT, "--key", "file:/not/there"], None, "cannot read", id="no file"),
+        pytest.param([COUNT, "--format", "parquet"], None, "where the data is", id="parquet"),
+        pytest.param([COUNT, "--url", "http://127.0.0.1:1"], None, "cannot ask", id="nobody"),
+    ],
+)
+def test_what_a_server_does_not_answer_is_said(
+    server: Served,
+    arguments: list[str],
+    key: str | None,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    result = asked_by_command(server, *arguments, monkeypatch=monkeypatch, key=key)
+    assert isinstance(result.exception, LedgerError | UsageError), result.exception
+    assert said in str(result.exception)
+    assert "omr_" not in str(result.exception)
