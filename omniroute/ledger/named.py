@@ -29,10 +29,6 @@ BY: Final[Mapping[str, str]] = {
 """What usage can be grouped by, and its SQL; `tag` is every tag, `tag:team` the values of one."""
 
 _PLACE: Final = re.compile(r"\$([a-z]+)")
-_EVERY_TAG: Final = """(
-  FROM requests, unnest(coalesce(nullif(map_entries(tags), []), [NULL])) AS t(entry)
-  SELECT requests.*, concat_ws('=', entry.key, entry.value) AS tag
-)"""
 _TODAY: Final = "date_trunc('day', now() AT TIME ZONE 'UTC')"
 
 
@@ -47,12 +43,13 @@ def usage_sql(by: str, since: str) -> str:
     word, _, tag = by.partition(":")
     if word not in BY or (tag and word != "tag"):
         raise ValueError(f"{by!r} is not one of {', '.join(BY)}; or one tag's values: tag:team")
+    if by == "tag":
+        return named_sql("usage_by_tag", since=since)
     return named_sql(
         "usage",
         by=f"tags[{literal(tag)}]" if tag else BY[word],
         name=word if not tag else _quoted(tag),
         since=since,
-        **{"from": _EVERY_TAG if by == "tag" else "requests"},
     )
 
 

@@ -8,7 +8,7 @@ SELECT
   CAST(sum(output_tokens) AS BIGINT) AS output_tokens,
   sum(cost_usd) AS cost_usd,
   count(*) FILTER (status < 400 AND cost_usd IS NULL) AS unpriced
-FROM $from
+FROM requests
 WHERE time >= $since
 GROUP BY ALL
 ORDER BY cost_usd DESC NULLS LAST, requests DESC, $name;
