@@ -346,7 +346,7 @@ class Target(Struct, frozen=True, kw_only=True):
 
 
 class Sticky(Struct, frozen=True, kw_only=True, rename=name_in_file):
-    by: Literal["session", "key"] = "session"
+    by: Literal["session", "key", "none"] = "session"
     ttl_s: Duration = 1800.0
 
 

@@ -218,6 +218,7 @@ def _route_facts(world: World, admitted: Admitted, resolved: Resolved, now: date
         kind=inquiry.kind,
         formats=world.reached.get((inquiry.format, inquiry.kind)),
         session=inquiry.session,
+        opening=inquiry.opening,
         key=inquiry.caller.key_id,
         document=document,
     )

@@ -53,6 +53,8 @@ class Inquiry(Struct, frozen=True, kw_only=True):
     headers: Mapping[str, str] = {}
     """Lower-case names; those that carry a credential are kept from expressions."""
     session: str | None = None
+    opening: str | None = None
+    """What an agent's conversation begins with, in short, where nobody named its session."""
     needs: frozenset[str] = frozenset()
     """Capabilities that the answer depends on: tools, vision."""
     max_output_tokens: int | None = None

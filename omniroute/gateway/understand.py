@@ -31,6 +31,10 @@ _TOOLS_SESSION: Final = "x-claude-code-session-id"
 """Clearer than the user that its bodies name: that holds the account, too."""
 
 
+_AGENTS_SESSIONS: Final = ("x-session-affinity", "session-id", "session_id")
+"""Of OpenCode, and of Codex as it is and as it was."""
+
+
 def identify(request: Request) -> Caller:
     """Who asks. Raises RequestError when the address or the key is refused."""
     inbound, record = request.inbound, request.record
@@ -74,8 +78,13 @@ async def understand(request: Request) -> Inquiry:
         check_model(record.requested_model)
     except TranslationError as error:
         raise RequestError("invalid_request", error.message, param=error.param) from None
-    header = snapshot.config.usage.session.header.lower()
-    session = inbound.headers.get(header) or inbound.headers.get(_TOOLS_SESSION) or facts.session
+    header, opening = snapshot.config.usage.session.header.lower(), None
+    session = inbound.headers.get(header) or inbound.headers.get(_TOOLS_SESSION)
+    if session is None and facts.tools:
+        session = _told_by_agent(inbound.headers) or facts.session
+        if session is None:
+            opening = client.opening(request.full)
+    session = session or facts.session
     record.session = None if session is None else shortened(session)
     record.stream = facts.stream if inbound.stream is None else inbound.stream
     return Inquiry(
@@ -89,12 +98,18 @@ async def understand(request: Request) -> Inquiry:
         stream=record.stream,
         headers=inbound.headers,
         session=record.session,
+        opening=opening,
         needs=_NEEDS[facts.tools, facts.images],
         max_output_tokens=facts.max_output_tokens,
         units=facts.units,
         size_bytes=len(inbound.body),
         count_tokens=request.input_tokens,
     )
+
+
+def _told_by_agent(headers: Mapping[str, str]) -> str | None:
+    """The session, as tools name it that leave it out of their bodies."""
+    return next((headers[name] for name in _AGENTS_SESSIONS if headers.get(name)), None)
 
 
 def _read(request: Request, client: ClientFormat) -> dict[str, Any]:

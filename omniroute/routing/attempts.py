@@ -473,9 +473,10 @@ class Attempts:
         if scope is not None:
             name, owner, ttl_s = scope
             live.bind(name, owner, candidate.key, now_s + ttl_s)
-        if plan.facts.session is None:
+        if plan.facts.session is not None:
+            live.touch_session(plan.facts.session, plan.facts.key, candidate, now_s)
+        elif plan.facts.opening is None:
             return
-        live.touch_session(plan.facts.session, plan.facts.key, candidate, now_s)
         if candidate.provider.balance in SPREADING and len(candidate.provider.connections) > 1:
             owner = session_owner(plan.facts)
             live.bind(candidate.model, owner, candidate.key, now_s + CONNECTION_TTL_S)

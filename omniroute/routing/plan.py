@@ -9,9 +9,9 @@ from typing import Final
 
 from msgspec import Struct
 
-from omniroute.config.model import Mark, ModelKind
+from omniroute.config.model import Combo, Mark, ModelKind
 from omniroute.errors import ExpressionError, RequestError
-from omniroute.routing.strategies import BALANCES, SPREADING, STRATEGIES, Turn
+from omniroute.routing.strategies import BALANCES, SPREADING, STRATEGIES, WANDERING, Turn
 from omniroute.routing.values import Branch, Candidate, Child, Leaf, Option, Resolved
 from omniroute.routing.view import LiveView
 
@@ -31,6 +31,8 @@ class RouteFacts(Struct, frozen=True, kw_only=True):
     formats: frozenset[str] | None = None
     """Those in which models of that kind can be asked; None for any."""
     session: str | None = None
+    opening: str | None = None
+    """What keeps an agent's requests together where no session does: how they all begin."""
     key: str | None = None
     """Id of the API key; sessions of different keys never mix."""
     document: Mapping[str, object] = {}
@@ -122,20 +124,36 @@ def sticky_scope(resolved: Resolved, facts: RouteFacts) -> tuple[str, str, float
     if isinstance(node, Leaf):
         return None
     sticky = node.combo.sticky
-    if sticky is not None and sticky.by == "key":
-        return (node.combo.id, f"{facts.key}", sticky.ttl_s) if facts.key else None
-    if facts.session is None or (sticky is None and node.combo.strategy != "context-relay"):
+    if sticky is not None:
+        if sticky.by == "key":
+            return (node.combo.id, f"{facts.key}", sticky.ttl_s) if facts.key else None
+        if sticky.by == "none":
+            return None
+        ttl_s = sticky.ttl_s
+    elif node.combo.strategy == "context-relay" or _is_agent_on_tour(node.combo, facts):
+        ttl_s = CONNECTION_TTL_S
+    else:
         return None
-    ttl_s = sticky.ttl_s if sticky is not None else CONNECTION_TTL_S
-    return node.combo.id, session_owner(facts), ttl_s
+    return (node.combo.id, session_owner(facts), ttl_s) if is_one_of_many(facts) else None
+
+
+def _is_agent_on_tour(combo: Combo, facts: RouteFacts) -> bool:
+    """An agent sends its whole history with each request, and where each goes to another provider,
+    none has it in its cache."""
+    return "tools" in facts.needs and combo.strategy in WANDERING
+
+
+def is_one_of_many(facts: RouteFacts) -> bool:
+    """Whether it is known what other requests this one goes with."""
+    return facts.session is not None or facts.opening is not None
 
 
 CONNECTION_TTL_S: Final = 1800.0  # providers keep a prompt cache for minutes, at most an hour
 
 
 def session_owner(facts: RouteFacts) -> str:
-    """A session's name that no other key's session can have."""
-    return f"{facts.key or _NOBODY}\n{facts.session}"
+    """A session's name, or what stands for one, that no other key's session can have."""
+    return f"{facts.key or _NOBODY}\n{facts.session or facts.opening}"
 
 
 def _distinct(candidates: list[Candidate]) -> tuple[Candidate, ...]:
@@ -272,7 +290,7 @@ class _Planner:
             equal = [one for one in options if one.group[0].connection.priority == best]
         options[: len(equal)] = BALANCES[balance](equal, self._turn(leaf.id))
         ready = [option.group[0] for option in options]
-        if self._facts.session is not None and balance in SPREADING:
+        if balance in SPREADING and is_one_of_many(self._facts):
             key = self._live.bound(leaf.id, session_owner(self._facts), self._now_s)
             if key is not None:
                 _to_front(ready, key)

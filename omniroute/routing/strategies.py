@@ -214,5 +214,10 @@ BALANCES: Final[Mapping[Balance, Strategy]] = {
 
 """What they get is sorted by `priority` already."""
 
+WANDERING: Final = frozenset(
+    {"weighted", "round-robin", "random", "strict-random", "least-used", "p2c", "auto"}
+)
+"""Strategies under which a session goes from target to target while all of them are well."""
+
 SPREADING: Final = frozenset({"weighted", "round-robin", "p2c", "random", "least-used"})
 """Balances under which a session would wander between connections, were it not held."""

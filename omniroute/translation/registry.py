@@ -23,6 +23,7 @@ from omniroute.translation.counting import TableCounter
 from omniroute.translation.embedding import EmbeddingPair, TableEmbedder
 from omniroute.translation.format import Format, compile_table, make_format
 from omniroute.translation.listing import TableLister
+from omniroute.translation.opening import opening_of
 from omniroute.translation.pair import FormatPair, run, run_object
 from omniroute.translation.problem import Problem
 from omniroute.translation.program import ProgramShelf, pack, unpack
@@ -305,6 +306,9 @@ class ClientSide:
             temperature=_number(facts.get("temperature")),
             calls=tuple(call for call in facts.get("calls") or () if isinstance(call, str)),
         )
+
+    def opening(self, body: dict[str, Any]) -> str | None:
+        return opening_of(self._bounds, body)
 
     def status(self, failure: Failure) -> int:
         own = self._format.constants("errors", "statuses").get(str(failure.status))

@@ -392,6 +392,11 @@ class ClientFormat(Protocol):
         """Raises TranslationError naming the field when one has the wrong type."""
         ...
 
+    def opening(self, body: dict[str, Any]) -> str | None:
+        """In short, what the user of a conversation says first: all its requests begin with it.
+        None where that cannot be told."""
+        ...
+
     def status(self, failure: Failure) -> int:
         """The HTTP status that clients of the format know for it."""
         ...

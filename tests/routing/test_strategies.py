@@ -24,7 +24,7 @@ from omniroute.config.model import (
     Target,
 )
 from omniroute.routing.plan import RouteFacts
-from omniroute.routing.strategies import BALANCES, STRATEGIES
+from omniroute.routing.strategies import BALANCES, STRATEGIES, WANDERING
 from omniroute.translation.values import Failure
 from tests.routing.world import World, combo_of, priced, provider
 
@@ -277,3 +277,39 @@ def test_round_robin_keeps_a_session_at_its_connection() -> None:
     others = {world.run(lambda _: None, "p/m")[0][0] for _ in range(3)}
     assert len(seen) == 1
     assert len(others) == 3
+
+
+AGENT = RouteFacts(opening="o", key="k", needs=frozenset({"tools"}))
+
+
+@pytest.mark.parametrize("strategy", sorted(WANDERING))
+def test_an_agent_stays_at_its_target_and_moves_when_that_fails(strategy: StrategyName) -> None:
+    world = World(combo_of(3, strategy))
+    seen = {world.run(lambda _: None, facts=AGENT)[0][0] for _ in range(12)}
+    assert len(seen) == 1
+    (stays,) = seen
+    down = Failure(kind="rate_limit", status=429, message="empty", retry_after_s=100.0)
+    tried, error = world.run(lambda c: down if c.key == stays else None, facts=AGENT)
+    assert (tried[0], error) == (stays, None)
+    world.now_s += 200
+    assert {world.run(lambda _: None, facts=AGENT)[0][0] for _ in range(12)} == {tried[-1]}
+
+
+@pytest.mark.parametrize(
+    ("facts", "sticky"),
+    [
+        pytest.param(RouteFacts(opening="o", key="k"), None, id="no agent"),
+        pytest.param(RouteFacts(needs=frozenset({"tools"})), None, id="nothing known of it"),
+        pytest.param(AGENT, Sticky(by="none"), id="not wanted"),
+    ],
+)
+def test_others_go_round(facts: RouteFacts, sticky: Sticky | None) -> None:
+    world = World(combo_of(3, "round-robin", sticky=sticky))
+    assert len({world.run(lambda _: None, facts=facts)[0][0] for _ in range(3)}) == 3
+
+
+def test_round_robin_keeps_an_agent_at_its_connection() -> None:
+    connections = tuple(Connection(id=name) for name in ("one", "two", "three"))
+    config = Config(providers={"p": provider("p", connections=connections, balance="round-robin")})
+    world = World(config)
+    assert len({world.run(lambda _: None, "p/m", AGENT)[0][0] for _ in range(12)}) == 1

@@ -62,7 +62,7 @@ CASES: Final[dict[str, Case]] = {
         "openai-chat",
         "models",
         {"models": [{"id": "a"}]},
-        {"object": "list", "data": [{"id": "a"}]},
+        {"object": "list", "data": [{"id": "a"}], "models": []},
     ),
     "a forgotten response": (
         "openai-responses",
