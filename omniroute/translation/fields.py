@@ -67,6 +67,11 @@ class Kind(Struct, frozen=True, kw_only=True):
     needed: bool
 
     @property
+    def holds(self) -> bool:
+        """Objects whose shape is known, somewhere in it."""
+        return self.shape is not None or (self.items is not None and self.items.holds)
+
+    @property
     def told(self) -> str:
         """As a refusal says it."""
         told = [f"one of {', '.join(map(repr, self.words))}"] if self.words else []
@@ -78,12 +83,32 @@ class Kind(Struct, frozen=True, kw_only=True):
         return " or ".join(told)
 
 
+class _Below:
+    """A field that holds objects of a known shape: itself, or as the items of its list."""
+
+    def __init__(self, field: str, kind: Kind) -> None:
+        self.field = field
+        self.shape = kind.shape
+        self.items = None if kind.items is None else kind.items.shape
+
+
 class KnownFields:
     """The fields of one format's requests."""
 
-    def __init__(self, shapes: Mapping[str, Mapping[str, Kind]], body: type[Struct]) -> None:
+    def __init__(
+        self,
+        shapes: Mapping[str, Mapping[str, Kind]],
+        body: type[Struct],
+        mentioned: frozenset[str] = frozenset(),
+    ) -> None:
+        """`mentioned`: names that the table reads somewhere, said to be something or not."""
         self._shapes = shapes
         self._body = body
+        self._read = {name: mentioned.union(kinds) for name, kinds in shapes.items()}
+        self._below = {
+            name: tuple(_Below(field, kind) for field, kind in kinds.items() if kind.holds)
+            for name, kinds in shapes.items()
+        }
 
     def check(self, body: dict[str, Any]) -> None:
         """Raises TranslationError with the wrong field's path, as `messages[0].role`."""
@@ -91,6 +116,32 @@ class KnownFields:
             msgspec.convert(body, self._body)
         except msgspec.ValidationError as error:
             raise self._refusal(body, str(error)) from None
+
+    def unread(self, body: dict[str, Any], *, known: frozenset[str] | None) -> Iterator[str]:
+        """Paths of members that no row of the table reads, as `messages[].name`: those of objects
+        whose shape is known, and the body's own where the others of those are not `known`."""
+        if known is None:
+            known = self._read[ROOT]
+        yield from (name for name in body if name not in known and body[name] is not None)
+        yield from self._unread_below(body, ROOT, "")
+
+    def _unread(self, item: Any, shape: str, path: str) -> Iterator[str]:
+        if not is_object(item):
+            return
+        if not item.keys() <= self._read[shape]:
+            for name in item.keys() - self._read[shape]:
+                if item[name] is not None:
+                    yield f"{path}.{name}"
+        yield from self._unread_below(item, shape, f"{path}.")
+
+    def _unread_below(self, item: dict[str, Any], shape: str, path: str) -> Iterator[str]:
+        for below in self._below[shape]:
+            value = item.get(below.field)
+            if is_array(value):
+                for one in value if below.items is not None else ():
+                    yield from self._unread(one, below.items or "", f"{path}{below.field}[]")
+            elif below.shape is not None:
+                yield from self._unread(value, below.shape, f"{path}{below.field}")
 
     def schemas(self, name: Callable[[str], str]) -> dict[str, dict[str, Any]]:
         """A JSON Schema for each shape, by the name that `name` gives it; the body's first.
@@ -117,8 +168,21 @@ class KnownFields:
         return TranslationError(message, param=path)
 
 
-def known_fields(section: Mapping[str, Any]) -> tuple[KnownFields | None, list[Problem]]:
-    """A table's `fields`, and what is wrong with them; None where there are none."""
+def names_in(template: Any) -> frozenset[str]:
+    """Every name that a part of a table mentions: what it reads is among them."""
+    if type(template) is str:
+        return frozenset(_FIELD.findall(template))
+    if is_object(template):
+        inner = (names_in(value) for value in template.values())
+        return frozenset(name for key in template for name in _FIELD.findall(key)).union(*inner)
+    return frozenset[str]().union(*map(names_in, template)) if is_array(template) else frozenset()
+
+
+def known_fields(
+    section: Mapping[str, Any], mentioned: frozenset[str] = frozenset()
+) -> tuple[KnownFields | None, list[Problem]]:
+    """A table's `fields`, and what is wrong with them; None where there are none. `mentioned` are
+    other names that it reads."""
     if not section:
         return None, []
     build = _Build(section)
@@ -127,9 +191,9 @@ def known_fields(section: Mapping[str, Any]) -> tuple[KnownFields | None, list[P
         build.problem((), f"fields needs {ROOT}, the body itself")
     for name in section.keys() - build.kinds.keys():
         build.problem((name,), "no other shape has a field of this one")
-    return (None if body is None or build.problems else KnownFields(build.kinds, body)), (
-        build.problems
-    )
+    return (
+        None if body is None or build.problems else KnownFields(build.kinds, body, mentioned)
+    ), (build.problems)
 
 
 class _Build:

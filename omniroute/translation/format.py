@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, cast
 
@@ -13,7 +14,7 @@ from omniroute.errors import TranslationError
 from omniroute.translation import runtime
 from omniroute.translation.clients import client_problems, endpoints_of
 from omniroute.translation.failures import KINDS
-from omniroute.translation.fields import KnownFields, known_fields
+from omniroute.translation.fields import KnownFields, known_fields, names_in
 from omniroute.translation.hub import present
 from omniroute.translation.kinds import TASKS
 from omniroute.translation.problem import Path, Problem
@@ -31,6 +32,7 @@ _CONVERTERS: Final = (
     ("response", "decode"),
     ("response", "encode"),
 )
+_CAMEL: Final = re.compile(r"(?<=[a-z0-9])([A-Z])")
 _ERRORS: Final = (("errors", "decode"), ("errors", "encode"))
 
 
@@ -414,7 +416,7 @@ def make_format(table: Table, program: Program) -> Format:
             for field, rule in table.mapping("unsupported").items()
         ),
         setters={field: functions[f"set.{field}"] for field in table.mapping("set")},
-        fields=known_fields(table.mapping("fields"))[0],
+        fields=known_fields(table.mapping("fields"), _mentioned(table))[0],
         known_fields=None if "@" in reads else frozenset(known),
         conversation=None if "@" in said else said,
         extra=_extra(table, functions),
@@ -456,6 +458,14 @@ def _task(
         known_fields=None if "@" in reads or not tells else frozenset(known),
         setters={field: functions[f"{kind}.set.{field}"] for field in table.mapping(kind, "set")},
     )
+
+
+def _mentioned(table: Table) -> frozenset[str]:
+    """Names that a chat's request is read by, wherever in it they stand."""
+    known: list[str] = table.sections.get("known") or []
+    names = names_in([table.section("request", "decode"), table.mapping("mappings"), known])
+    # Where clients may write a name either way, the table has one of them.
+    return names | {_CAMEL.sub(r"_\1", name).lower() for name in names}
 
 
 def _extra(table: Table, functions: Mapping[str, Converter]) -> Extra | None:

@@ -364,7 +364,11 @@ class FormatPair:
         body: dict[str, Any] = ctx["request"]
         decoded = hub.need_object(run(client.functions["request.decode"], body, ctx), "the body")
         decoded["model"] = ctx["model"]
-        drop_unknown(client.known_fields, body, ctx)
+        if client.fields is None:
+            drop_unknown(client.known_fields, body, ctx)
+        else:
+            for path in client.fields.unread(body, known=client.known_fields):
+                drop(ctx, path)
         if not decoded.get("messages"):
             raise TranslationError("the request holds no messages")
         for name, value in target.set_fields.items():
