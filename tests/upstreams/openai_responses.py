@@ -101,7 +101,8 @@ class OpenaiResponses:
 
     def whole(self, seen: Seen, scenario: Scenario) -> dict[str, Any]:
         output = [self._item(seen, scenario, block) for block in scenario.blocks]
-        if seen.turns[-1].items[-1] == _TRIGGER and seen.model != "deaf":
+        asked = seen.turns[-1].items[-1] if seen.turns else None
+        if asked == _TRIGGER and seen.model != "deaf":
             output = [{"id": "cmp_1", "type": "compaction", "encrypted_content": "theirs"}]
         return self._response(seen, scenario, output)
 
