@@ -57,6 +57,14 @@ wire_api = "responses"
     return {"CODEX_HOME": str(folder), "OMNIROUTE_API_KEY": KEY}
 
 
+def _codex_as_it_is(url: str, home: Path) -> Mapping[str, str]:
+    """One line and a key: its own provider, its own default model."""
+    folder = home / ".codex"
+    folder.mkdir()
+    (folder / "config.toml").write_text(f'openai_base_url = "{url}/v1"\n')
+    return {"CODEX_HOME": str(folder), "CODEX_API_KEY": KEY}
+
+
 def _gemini(url: str, home: Path) -> Mapping[str, str]:
     folder = home / ".gemini"
     folder.mkdir()
@@ -108,6 +116,18 @@ CODEX_PATCHES: Final = Tool(
     call="apply_patch",
     arguments=lambda _project: {"input": PATCH},
     prepare=_codex,
+)
+CODEX_AS_IT_IS: Final = Tool(
+    command=(
+        *("codex", "exec", "--skip-git-repo-check", "--json"),
+        *("--dangerously-bypass-approvals-and-sandbox", QUESTION),
+    ),
+    # Its tools come as an item of the input, in namespaces; this one takes JavaScript.
+    call="functions__exec",
+    arguments=lambda _project: {
+        "input": f'text((await tools.exec_command({{cmd: "cat {FILE}"}})).output)'
+    },
+    prepare=_codex_as_it_is,
 )
 TOOLS: Final[Mapping[str, Tool]] = {
     "claude-code": Tool(
