@@ -271,7 +271,8 @@ def nonsense(_: Recorded) -> Script:
 async def test_a_request_never_fails_for_its_vector(
     tmp_path: Path, embed: Callable[[Recorded], Script], caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with caching(tmp_path, semantic=", timeout: 50ms") as cached:
+    # Long enough that each question reaches the provider before it is given up.
+    async with caching(tmp_path, semantic=", timeout: 1s") as cached:
         cached.lab.embed = embed
         answers = await asyncio.gather(*(cached.ask(f"turn {n}") for n in range(4)))
         assert {outcome for outcome, _ in answers} == {"MISS"}
