@@ -121,6 +121,8 @@ class Server(Struct, frozen=True, kw_only=True, rename=name_in_file):
     data_dir: FilePath = ".omniroute"
     max_body_bytes: Size = 32 << 20
     max_bodies_bytes: Size = 512 << 20
+    max_upload_bytes: Size = 256 << 20
+    max_uploads_bytes: Size = 2 << 30
     limits: RequestLimits = RequestLimits()
     request_timeout_s: Duration = 600.0
     shutdown_grace_s: Duration = 30.0

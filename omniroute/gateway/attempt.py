@@ -32,7 +32,7 @@ from omniroute.request.unasked import Unasked, refused_of
 from omniroute.routing.retry import failure_of
 from omniroute.translation.failures import StreamFailedError
 from omniroute.translation.values import Destination, Failure, Outbound, Pair, Reply, Stream
-from omniroute.upstream.client import Exchange, Transport, UpstreamRequest
+from omniroute.upstream.client import Exchange, FileSource, Transport, UpstreamRequest
 from omniroute.upstream.outlet import Headers, Outlet
 from omniroute.wire.arrived import is_page
 
@@ -107,6 +107,8 @@ class Ask(Struct, frozen=True, kw_only=True):
     heavy: Heavy
     is_big: bool
     """Work on the body is done there."""
+    file: FileSource | None
+    """What the client sent beside its body."""
 
 
 async def attempt(ask: Ask, transport: Transport) -> Answered | Begun:
@@ -263,7 +265,7 @@ def request_of(ask: Ask, outbound: Outbound) -> UpstreamRequest:
     """What goes to the provider: the outlet's address and credential around a body."""
     declared, forwarded = _headers(ask)
     own = (("x-request-id", ask.request_id), *forwarded)
-    return request_to(ask.outlet, outbound, headers=declared, own=own)
+    return request_to(ask.outlet, outbound, headers=declared, own=own, file=ask.file)
 
 
 def _headers(ask: Ask) -> tuple[Headers, Headers]:

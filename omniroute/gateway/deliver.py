@@ -45,7 +45,7 @@ async def reply(request: Request, answer: Answered, won: Won) -> Whole:
         headers["X-OmniRoute-Cost"] = f"{record.cost_nanousd / 1e9:.9f}"
     request.write()
     await _leave(request, won, said.remember, said.body)
-    return Whole(status=200, body=said.body, headers=headers)
+    return Whole(status=200, body=said.body, headers=headers, content_type=said.content_type)
 
 
 def prepared(request: Request) -> Whole:

@@ -131,6 +131,7 @@ async def ask_of(request: Request, admit: Admit, candidate: Candidate) -> Ask:
         unasked=request.services.unasked,
         heavy=request.services.heavy,
         is_big=request.is_big,
+        file=inbound.upload,
     )
 
 

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from omniroute.config.model import ModelKind
 from omniroute.ledger.record import RequestRecord
+from omniroute.request.upload import Upload
 
 
 class Inbound(Struct, frozen=True, kw_only=True):
@@ -34,6 +35,8 @@ class Inbound(Struct, frozen=True, kw_only=True):
     """Where the client chose a framing that is not its format's usual one."""
     prepares: bool = False
     """Nothing is to be answered yet: a later request goes on from this one."""
+    upload: Upload | None = None
+    """The file of a body in parts, of which `body` has the fields as JSON."""
     recorded: Callable[[RequestRecord], None] | None = None
     """Hears of the request's record when that is written, before the answer has ended."""
 

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from omniroute.base.bigjson import read_json, write_json
 from omniroute.errors import Original, UpstreamCutError, UpstreamError
 from omniroute.translation.values import Failure, Outbound, Pair
-from omniroute.upstream.client import Exchange, UpstreamRequest
+from omniroute.upstream.client import Exchange, FileSource, UpstreamRequest
 from omniroute.upstream.outlet import Headers, Outlet
 
 Redact = Callable[[str], str]
@@ -41,18 +41,26 @@ class ReportedFailureError(Exception):
 
 
 def request_to(
-    outlet: Outlet, outbound: Outbound, *, headers: Headers | None = None, own: Headers = ()
+    outlet: Outlet,
+    outbound: Outbound,
+    *,
+    headers: Headers | None = None,
+    own: Headers = (),
+    file: FileSource | None = None,
 ) -> UpstreamRequest:
-    """The outlet's address and credential around a body.
+    """The outlet's address and credential around a body, and the client's file where it goes along.
 
     `headers` stand in the place of the outlet's; `own` are those of this request alone.
     """
+    tail = outbound.tail
     return UpstreamRequest(
         method="POST",
         url=outlet.url(outbound.path, outbound.query),
         headers=outbound.headers + (outlet.headers if headers is None else headers),
         own=own,
         body=outbound.body,
+        file=None if tail is None else file,
+        tail=tail or b"",
     )
 
 

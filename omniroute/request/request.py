@@ -92,7 +92,9 @@ class Request:
             client_ip=inbound.client_ip,
             kind=inbound.kind,
             requested_model=inbound.model,
-            bytes_in=len(inbound.body),
+            bytes_in=len(inbound.body)
+            if inbound.upload is None
+            else len(inbound.body) + inbound.upload.size_bytes,
             user_agent=told("user-agent"),
             app=told("x-title"),
             agent=told("x-claude-code-agent-id") or told("x-agent-id"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal, cast, get_args
 
 from msgspec import Struct, structs
 
@@ -25,6 +25,7 @@ from omniroute.translation.values import Endpoint
 from omniroute.wire.framing import FRAMINGS, Framing
 
 Frames = tuple[Converter, ...]
+Sends = Literal["json", "parts", "file"]
 _OBSERVED: Final = frozenset({"usage", "stop", "error", "end"})
 _CONVERTERS: Final = (
     ("request", "decode"),
@@ -92,6 +93,9 @@ class Task(Struct, frozen=True, kw_only=True):
     """The member of the hub's request that says how often it is to be sent."""
     streams: bool
     """An answer may come in events, which pass to clients of the same format."""
+    sends: Sends
+    """How a provider is asked: by a JSON body, by parts with a file, or by the file alone, with the
+    members of the body as the query."""
     raw: Converter | None
     """Tells of a request whether the answer to it is no JSON, and passes as it comes."""
     fields: KnownFields | None
@@ -272,6 +276,10 @@ class _Writer:
         if most is not None and (type(most) is not int or most < 1):
             message = "most is a number of inputs"
             self.problems.append(Problem(path=(kind, "batch", "most"), message=message))
+        sends = table.section(kind, "sends")
+        if sends not in (None, *get_args(Sends)):
+            message = f"sends is one of {', '.join(get_args(Sends))}"
+            self.problems.append(Problem(path=(kind, "sends"), message=message))
         self._write_sides(kind)
         answer = (kind, "response", "decode")
         self.add(answer, self._part(answer, ("usage",)), f"{kind}.response.read")
@@ -453,6 +461,7 @@ def _task(
         most=table.section(kind, "batch", "most"),
         times=table.section(kind, "batch", "times"),
         streams=table.section(kind, "stream") is not None,
+        sends=table.section(kind, "sends") or "json",
         raw=functions.get(f"{kind}.raw"),
         fields=known_fields(table.mapping(kind, "fields"))[0],
         known_fields=None if "@" in reads or not tells else frozenset(known),

@@ -41,6 +41,7 @@ from omniroute.translation.schemas import (
     schema_subset,
 )
 from omniroute.translation.shape import is_array, is_object
+from omniroute.translation.spoken import lines_of, subtitles
 
 _DATA_URL: Final = re.compile(
     r"data:([\w.+-]+/[\w.+-]+)?((?:;[\w-]+=[^;,]*)*)(;base64)?,", re.IGNORECASE
@@ -633,6 +634,7 @@ FUNCTIONS: Final[Mapping[str, Function]] = {
     "join_blocks": join_blocks,
     "join_pieces": join_pieces,
     "join_text": join_text,
+    "lines_of": lines_of,
     "link_calls": link_calls,
     "made_id": made_id,
     "minus": minus,
@@ -657,6 +659,7 @@ FUNCTIONS: Final[Mapping[str, Function]] = {
     "sniff": sniff,
     "source_url": source_url,
     "split_text": split_text,
+    "subtitles": subtitles,
     "take": take,
     "take_while": take_while,
     "to_json": to_json,

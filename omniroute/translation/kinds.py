@@ -23,6 +23,8 @@ class TaskKind(Struct, frozen=True, kw_only=True):
     """What is said of such a request."""
     gives: str
     """The member of an answer without which it is none."""
+    lists: bool = True
+    """What is given is a list, which several answers make together."""
 
 
 TASKS: Final[Mapping[ModelKind, TaskKind]] = {
@@ -37,4 +39,10 @@ TASKS: Final[Mapping[ModelKind, TaskKind]] = {
         needs="inputs", nothing="the request holds nothing to judge", gives="results"
     ),
     "speech": TaskKind(needs="text", nothing="the request says nothing to speak", gives="audio"),
+    "transcription": TaskKind(
+        needs="file", nothing="the request has no file", gives="text", lists=False
+    ),
 }
+
+SENT_AS_FILES: Final[frozenset[ModelKind]] = frozenset({"transcription"})
+"""Kinds whose requests come with a file, in parts (multipart/form-data)."""

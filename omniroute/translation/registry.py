@@ -60,7 +60,9 @@ _FACT_TYPES: Mapping[str, tuple[str, frozenset[type]]] = {
 
 KINDS: Final[tuple[ModelKind, ...]] = get_args(ModelKind)
 
-_PASSED_TYPE: Final = re.compile(r"(?:audio/|text/event-stream\b)", re.IGNORECASE)
+_PASSED_TYPE: Final = re.compile(
+    r"(?:audio/|text/event-stream\b|application/json\b)", re.IGNORECASE
+)
 _UNKNOWN_MODEL: Final = 'the model "{model}" does not exist'
 
 

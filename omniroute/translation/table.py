@@ -31,7 +31,7 @@ _TASK: Final[Mapping[str, frozenset[str]]] = {
     "": frozenset(
         {
             *("paths", "batch", "fields", "facts", "known", "set"),
-            *("request", "response", "stream", "raw"),
+            *("request", "response", "stream", "raw", "sends"),
         }
     ),
     ".batch": frozenset({"member", "most", "times"}),

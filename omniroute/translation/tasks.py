@@ -6,7 +6,7 @@ looks at what `kinds.TASKS` names, `model` and `usage`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import orjson
@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from omniroute.config.model import ModelKind
 from omniroute.errors import TranslationError, UpstreamCutError, UpstreamReportedError
 from omniroute.translation import hub
+from omniroute.translation.form import fields_of, in_parts
 from omniroute.translation.format import Format, Task
 from omniroute.translation.kinds import TASKS
 from omniroute.translation.naming import path_with
@@ -34,6 +35,8 @@ from omniroute.translation.runtime import Context, drop
 from omniroute.translation.shape import is_array, is_object
 from omniroute.translation.values import Destination, Outbound, Reply, Stream, Usage
 
+JSON: Final = "application/json"
+PLAIN: Final = "text/plain; charset=utf-8"
 _COUNTS: Final = ("input_uncached", "cache_read", "cache_write", "output", "reasoning", "units")
 
 
@@ -63,12 +66,39 @@ class TaskPair(FormatPair):
         )
         if target.without or target.renamed:
             sent = left_of(sent, target, (), ctx)
+        if self._task.sends != "json":
+            return self._with_file(sent, ctx, target)
         *earlier, last = self._parts(sent, asked, target)
         return Outbound(
             path=path_with(path_of(self._task, sent), target.model),
             headers=self._headers,
             body=raw if raw and last == body else render(last),
             earlier=tuple(map(render, earlier)),
+            dropped=tuple(ctx["dropped"]),
+        )
+
+    def _with_file(self, sent: dict[str, Any], ctx: Context, target: Destination) -> Outbound:
+        """A request whose file comes behind its fields, or is all of its body."""
+        file = hub.need_object(ctx["request"].get("file"), "file")
+        path, fields = (
+            path_with(path_of(self._task, {"file": file, **sent}), target.model),
+            fields_of(sent),
+        )
+        if self._task.sends == "parts":
+            boundary = f"omniroute-{target.seed}"
+            content_type, query = f"multipart/form-data; boundary={boundary}", ()
+            before, after = in_parts(fields, boundary, ending=file["ending"], type=file["type"])
+        else:
+            content_type, query, before, after = file["type"], tuple(fields), b"", b""
+        return Outbound(
+            path=path,
+            query=query,
+            headers=(
+                *(one for one in self._headers if one[0] != "content-type"),
+                ("content-type", content_type),
+            ),
+            body=before,
+            tail=after,
             dropped=tuple(ctx["dropped"]),
         )
 
@@ -81,9 +111,12 @@ class TaskPair(FormatPair):
         earlier: Sequence[bytes] = (),
     ) -> Reply:
         ctx = context(target, request)
+        is_raw = self._is_raw(ctx)
+        if is_raw and self.passthrough and not is_refusal(body):
+            return Reply(body=body, usage=self._unread(ctx), stop=None, content_type=PLAIN)
         answers = [self._read(part, ctx) for part in (*earlier, body)]
         try:
-            if self.passthrough and len(answers) == 1:
+            if self.passthrough and len(answers) == 1 and not is_raw:
                 counts = self._upstream.functions[f"{self._kind}.response.read"]
                 usage = self._usage(run_object(counts, answers[0], ctx))
                 return Reply(body=body, usage=usage, stop=None)
@@ -110,9 +143,20 @@ class TaskPair(FormatPair):
         self, body: bytes, request: dict[str, Any], target: Destination
     ) -> tuple[Stream, bytes]:
         if is_refusal(body):
-            object_in(body)  # a page is none
-            raise UpstreamReportedError("the upstream's answer is an error")
+            return self._not_streamed(body, request, target)
         stream = self.stream(request, target)
+        return stream, stream.feed(body) + stream.finish()
+
+    def _not_streamed(
+        self, body: bytes, request: dict[str, Any], target: Destination
+    ) -> tuple[Stream, bytes]:
+        """A whole answer, as servers give it that do not know of streams; it passes as one."""
+        ctx = context(target, request)
+        answer = self._read(body, ctx)  # a page is none
+        read = decoded(self._upstream, self._kind, answer, ctx)
+        if self._is.lists or self._is.gives not in read:
+            raise UpstreamReportedError("the upstream's answer is an error")
+        stream = RawStream(self._usage(read))
         return stream, stream.feed(body) + stream.finish()
 
     def _is_raw(self, ctx: Context) -> bool:
@@ -154,12 +198,23 @@ class TaskPair(FormatPair):
             self._is.gives: given,
             "usage": hub.usage_object(usage),
         }
-        encode = self._client.functions[f"{self._kind}.response.encode"]
-        body = render(run(encode, response, ctx))
-        return Reply(body=body, usage=usage, stop=None, dropped=tuple(ctx["dropped"]))
+        told = run(self._client.functions[f"{self._kind}.response.encode"], response, ctx)
+        is_text = type(told) is str
+        return Reply(
+            body=told.encode() if is_text else render(told),
+            usage=usage,
+            stop=None,
+            dropped=tuple(ctx["dropped"]),
+            content_type=PLAIN if is_text else JSON,
+        )
 
-    def _given(self, answers: Iterable[dict[str, Any]], ctx: Context) -> list[Any]:
+    def _given(self, answers: Sequence[dict[str, Any]], ctx: Context) -> Any:
         """What was asked for, of all parts. Raises UpstreamCutError where nothing is there."""
+        if not self._is.lists:
+            text = answers[0].get(self._is.gives)
+            if type(text) is not str:
+                raise UpstreamCutError(f"the upstream's answer holds no {self._is.gives}")
+            return text
         found: list[Any] = []
         for answer in answers:
             items = answer.get(self._is.gives)

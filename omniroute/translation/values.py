@@ -128,6 +128,8 @@ class Outbound(Struct, frozen=True, kw_only=True):
     """Members of the body that only the gateway asked for, and can do without."""
     earlier: tuple[bytes, ...] = ()
     """Bodies to be sent before, where one request of the provider does not hold all of it."""
+    tail: bytes | None = None
+    """What comes behind the client's file, which is sent behind `body`; None without one."""
 
 
 class Reply(Struct, frozen=True, kw_only=True):
@@ -142,6 +144,7 @@ class Reply(Struct, frozen=True, kw_only=True):
     """To be recalled on a later turn, by tool-call id."""
     estimate: int | None = None
     """Tokens of output by estimate; None where the provider counted them."""
+    content_type: str = "application/json"
 
 
 class Stream(Protocol):

@@ -15,6 +15,16 @@ from typing import Protocol
 from msgspec import Struct
 
 
+class FileSource(Protocol):
+    """What is too large to be held in memory, read in pieces, as often as it is sent."""
+
+    size_bytes: int
+
+    async def read(self, offset: int) -> bytes:
+        """The next piece from there, at least a byte of what is left."""
+        ...
+
+
 class UpstreamRequest(Struct, frozen=True, kw_only=True):
     """What is sent. `headers` and `own` together are complete, without Host and Content-Length."""
 
@@ -25,6 +35,15 @@ class UpstreamRequest(Struct, frozen=True, kw_only=True):
     own: tuple[tuple[str, str], ...] = ()
     """Of this request alone, such as its id."""
     body: bytes = b""
+    file: FileSource | None = None
+    """Sent behind `body`."""
+    tail: bytes = b""
+    """Sent behind `file`."""
+
+    def size_bytes(self) -> int:
+        """Of all that is sent behind the head."""
+        file = self.file
+        return len(self.body) + (0 if file is None else file.size_bytes + len(self.tail))
 
 
 class Bounds(Struct, frozen=True, kw_only=True):

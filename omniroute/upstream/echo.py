@@ -4,7 +4,7 @@ It repeats the last user message, so that a gateway can be tried, shown and test
 or keys. Answers depend on the request alone, but for `created`. Token counts are estimates of four
 characters each. It has a model for each kind: `echo` chats, `echo-embedding` makes vectors,
 `echo-image` pictures, `echo-rerank` orders documents, `echo-moderation` judges texts,
-`echo-speech` has a tone for each word.
+`echo-speech` has a tone for each word, `echo-transcription` tells what a file says of itself.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from omniroute.base.bigjson import read_json
 from omniroute.base.heavy import BIG_BYTES
 from omniroute.upstream.client import Bounds, UpstreamRequest
 from omniroute.upstream.echo_answer import EchoAnswer, EchoRefusal, answer_chat
+from omniroute.upstream.echo_hearing import hear
 from omniroute.upstream.echo_images import answer_images, stream_images
 from omniroute.upstream.echo_judges import answer_judgement, answer_order
 from omniroute.upstream.echo_speech import speak, speech_events
@@ -33,7 +34,10 @@ IMAGE_MODEL: Final = "echo-image"
 ORDER_MODEL: Final = "echo-rerank"
 JUDGE_MODEL: Final = "echo-moderation"
 SPEECH_MODEL: Final = "echo-speech"
-MODELS: Final = (MODEL, VECTOR_MODEL, IMAGE_MODEL, ORDER_MODEL, JUDGE_MODEL, SPEECH_MODEL)
+HEARING_MODEL: Final = "echo-transcription"
+MODELS: Final = (
+    *(MODEL, VECTOR_MODEL, IMAGE_MODEL, ORDER_MODEL, JUDGE_MODEL, SPEECH_MODEL, HEARING_MODEL),
+)
 _JSON: Final[Mapping[str, str]] = {"content-type": "application/json"}
 _SSE: Final[Mapping[str, str]] = {"content-type": "text/event-stream", "cache-control": "no-cache"}
 _WAV: Final[Mapping[str, str]] = {"content-type": "audio/wav"}
@@ -51,6 +55,9 @@ class EchoTransport:
                 if len(request.body) < BIG_BYTES:
                     return _chat(request.body)
                 return await asyncio.to_thread(_chat, request.body)
+            if path.endswith("/audio/transcriptions") and request.method == "POST":
+                content_type, body = await hear(request, HEARING_MODEL)
+                return EchoExchange(200, {"content-type": content_type}, iter((body,)))
             for end, answer in _TASKS.items():
                 if path.endswith(end) and request.method == "POST":
                     return await asyncio.to_thread(answer, request.body)

@@ -56,7 +56,7 @@ class FastTransport:
                 headers,
                 host=origin.authority(),
                 own=request.own,
-                body_bytes=len(request.body),
+                body_bytes=len(request.body) if request.file is None else request.size_bytes(),
             )
         except ValueError as error:
             raise UpstreamConnectError(f"the request cannot be sent: {error}") from None
@@ -65,6 +65,10 @@ class FastTransport:
             connection = await self._dialer.dial(origin, bounds.connect_s, bounds.deadline)
         try:
             connection.send(head, request.body)
+            if request.file is not None:
+                await connection.send_file(
+                    request.file, request.tail, bounds.first_byte_s, bounds.deadline
+                )
             await connection.head(bounds.first_byte_s, bounds.deadline)
             if via_proxy is not None and connection.status == 407:
                 raise UpstreamConnectError("the proxy does not accept the credentials (407)")

@@ -19,6 +19,7 @@ from typing import Final, Literal, cast
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from omniroute.errors import UpstreamCutError, UpstreamError, UpstreamTimeoutError
+from omniroute.upstream.client import FileSource
 
 Phase = Literal["connect", "first_byte", "idle", "total"]
 
@@ -54,6 +55,8 @@ class Http1Connection(asyncio.Protocol):
         self._chunks: deque[bytes] = deque()
         self._held_bytes = 0
         self._paused = False
+        self._is_full = False
+        """The other side takes nothing at the moment."""
         self._busy = False
         self._failure: UpstreamError | None = None
         self._head_bytes = 0
@@ -98,6 +101,13 @@ class Http1Connection(asyncio.Protocol):
         if self._held_bytes > HIGH_BYTES and not self._paused and self._transport is not None:
             self._paused = True
             self._transport.pause_reading()
+        self._wake()
+
+    def pause_writing(self) -> None:
+        self._is_full = True
+
+    def resume_writing(self) -> None:
+        self._is_full = False
         self._wake()
 
     def eof_received(self) -> bool:
@@ -160,6 +170,34 @@ class Http1Connection(asyncio.Protocol):
         else:
             self._transport.write(head)
             self._transport.write(body)
+
+    async def send_file(
+        self, file: FileSource, tail: bytes, stall_s: float, deadline: float | None
+    ) -> None:
+        """The rest of a request, as fast as the other side takes it; not all of it, where that
+        answers before: it refuses what it has not read."""
+        sent = 0
+        while sent < file.size_bytes:
+            piece = await file.read(sent)
+            if not piece:
+                raise UpstreamCutError("the file ended before its length")
+            sent += len(piece)
+            if not await self._write(piece, stall_s, deadline):
+                return
+        await self._write(tail, stall_s, deadline)
+
+    async def _write(self, data: bytes, stall_s: float, deadline: float | None) -> bool:
+        """Whether the other side takes it, and more."""
+        transport, at = self._transport, self._loop.time() + stall_s
+        if transport is not None and not self._head_done:
+            transport.write(data)
+        while self._is_full and not self._head_done and self._failure is None:
+            await self._wait(at, "first_byte", stall_s, deadline)
+        if self._failure is not None and not self._head_done:
+            raise self._failure
+        if self._head_done:
+            self._keep_alive = False  # what it has not read may not stand in front of the next
+        return not self._head_done
 
     async def head(self, first_byte_s: float, deadline: float | None) -> None:
         """Wait until `status` and `headers` are those of the answer."""

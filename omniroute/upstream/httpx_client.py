@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Final, cast
 
 import httpx
 
 from omniroute.config.model import Tls
 from omniroute.errors import UpstreamConnectError, UpstreamCutError, UpstreamError
-from omniroute.upstream.client import Bounds, UpstreamRequest
+from omniroute.upstream.client import Bounds, FileSource, UpstreamRequest
 from omniroute.upstream.guard import Resolver, check_host
 from omniroute.upstream.http1 import Phase, timeout_error
 from omniroute.upstream.inflate import Inflate, undone_headers
@@ -241,6 +241,8 @@ def _build(
     sent = (*request.headers, *request.own)
     headers = [(k.encode(), v.encode()) for k, v in sent if k.lower() not in dropped]
     names = {k.lower() for k, _ in headers}
+    if request.file is not None:
+        headers.append((b"content-length", b"%d" % request.size_bytes()))
     headers = [(b"host", origin.authority().encode()), *headers, (b"accept-encoding", b"identity")]
     headers += [
         (k, v) for k, v in ((b"user-agent", b"omniroute"), (b"accept", b"*/*")) if k not in names
@@ -249,7 +251,7 @@ def _build(
         request.method,
         f"{origin.scheme}://{shown}:{origin.port}{target}",
         headers=headers,
-        content=request.body,
+        content=request.body if request.file is None else _pieces(request, request.file),
         # Where the URL names an address, TLS has to be told the name. Through a proxy it names the
         # host, and the hint would be taken for the proxy's own name.
         extensions=({} if host == origin.host else {"sni_hostname": origin.host})
@@ -262,6 +264,16 @@ def _build(
             },
         },
     )
+
+
+async def _pieces(request: UpstreamRequest, file: FileSource) -> AsyncIterator[bytes]:
+    yield request.body
+    sent = 0
+    while sent < file.size_bytes:
+        piece = await file.read(sent)
+        sent += len(piece)
+        yield piece
+    yield request.tail
 
 
 def _httpx_proxy(proxy: Proxy, context: ssl.SSLContext | None) -> httpx.Proxy:

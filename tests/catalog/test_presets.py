@@ -26,6 +26,7 @@ FORMATS = {
     "ollama",
     "voyage",
     "cohere-rerank",
+    "deepgram",
 }
 
 
@@ -42,6 +43,7 @@ def test_the_echo_preset_needs_no_key_and_costs_nothing() -> None:
         "echo-rerank": Model(id="echo-rerank", kind="rerank", price=free),
         "echo-moderation": Model(id="echo-moderation", kind="moderation", price=free),
         "echo-speech": Model(id="echo-speech", kind="speech", price=free),
+        "echo-transcription": Model(id="echo-transcription", kind="transcription", price=free),
     }
 
 

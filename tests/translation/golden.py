@@ -13,7 +13,7 @@ import yaml
 from omniroute.base.bigjson import read_json, write_json
 from omniroute.config.model import ModelKind
 from omniroute.errors import TranslationError, UpstreamCutError, UpstreamReportedError
-from omniroute.translation.values import Destination, Pair, Stream
+from omniroute.translation.values import Destination, Outbound, Pair, Stream
 from omniroute.wire.framing import FRAMINGS
 from tests.translation.tables import formats, target
 
@@ -88,9 +88,20 @@ def _request(pair: Pair, body: dict[str, Any], where: Destination) -> dict[str, 
         sent = pair.request(body, write_json(body), where)
     except TranslationError as error:
         return {"refused": error.message, "param": error.param}
+    if sent.tail is not None:
+        return _form(sent)
     parts = [read_json(body) for body in (*sent.earlier, sent.body)]
     bodies: dict[str, Any] = {"bodies": parts} if sent.earlier else {"body": parts[0]}
     return {**bodies, "dropped": list(sent.dropped)}
+
+
+def _form(sent: Outbound) -> dict[str, Any]:
+    """Of a request that goes with a file."""
+    around = (sent.body, b"<file>", sent.tail or b"")
+    found: dict[str, Any] = {"type": dict(sent.headers)["content-type"]}
+    if sent.query:
+        found["query"] = [list(pair) for pair in sent.query]
+    return {**found, "form": b"".join(around).decode(), "dropped": list(sent.dropped)}
 
 
 def _reply(pair: Pair, answer: Any, body: dict[str, Any], where: Destination) -> dict[str, Any]:
@@ -102,12 +113,17 @@ def _reply(pair: Pair, answer: Any, body: dict[str, Any], where: Destination) ->
         return {"failure": _plain(pair.failure(200, {}, raw))}
     except UpstreamCutError as error:
         return {"cut": str(error)}
-    found = {"body": read_json(reply.body), "usage": _plain(reply.usage), "stop": reply.stop}
+    is_json = reply.content_type == "application/json"
+    body_of = read_json if is_json else bytes.decode
+    found = {"body": body_of(reply.body), "usage": _plain(reply.usage), "stop": reply.stop}
     return found | _more(reply.dropped, reply.remember)
 
 
 def _raw(pair: Pair, body: dict[str, Any], where: Destination, given: bytes) -> dict[str, Any]:
     """Of an answer that is no JSON."""
+    if not where.stream:
+        reply = pair.reply(given, body, where)
+        return {"body": reply.body.decode(), "usage": _plain(reply.usage)}
     stream = pair.stream(body, where)
     out = stream.feed(given) + stream.finish()
     return {"body": out.decode(), "usage": _plain(stream.usage)}

@@ -17,6 +17,7 @@ from omniroute.http.api.operation import operation
 from omniroute.http.edge.browser import COOKIE
 from omniroute.http.edge.errors import Error
 from omniroute.http.edge.routes import Contract, Route, Surface
+from omniroute.translation.kinds import SENT_AS_FILES
 from omniroute.translation.values import Formats
 from omniroute.worker.runtime import Runtime
 
@@ -36,6 +37,7 @@ _ANY: Final = (415, 431)
 _CREDENTIAL: Final = (401, 403)
 _BODY: Final = (400, 408, 413)
 _JSON: Final = "application/json"
+_PARTS: Final = "multipart/form-data"
 _TEXT: Final = {"type": "string"}
 _OBJECT: Final = {"type": "object"}
 _ETAG: Final = {
@@ -87,6 +89,8 @@ def document(table: Sequence[Route], formats: Formats) -> OpenApi:
     by_type: dict[Any, Mapping[str, Any]] = dict(zip(types, references, strict=True))
     for name, kind in sorted({spoken for route in table for spoken in route.formats}):
         own = formats.client(name, kind).schemas()
+        if kind in SENT_AS_FILES:
+            own = {component: _with_file(schema) for component, schema in own.items()}
         schemas |= own
         if own:
             by_type[name, kind] = {"$ref": _SCHEMAS.format(name=next(iter(own)))}
@@ -100,6 +104,12 @@ def document(table: Sequence[Route], formats: Formats) -> OpenApi:
         paths=paths,
         components={"securitySchemes": _SCHEMES | _COOKIE, "schemas": schemas},
     )
+
+
+def _with_file(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a form, in which the file is what the client sends."""
+    file = {"type": "string", "contentMediaType": "application/octet-stream"}
+    return {**schema, "properties": {**schema["properties"], "file": file}}
 
 
 def _types(contract: Contract | None) -> Iterable[Any]:
@@ -171,7 +181,8 @@ def _of_a_client_format(route: Route, by_type: Schemas) -> dict[str, Any]:
     if route.method in _BODIES:
         known = [by_type[spoken] for spoken in route.formats if spoken in by_type]
         schema = {"anyOf": known} if len(known) > 1 else next(iter(known), _OBJECT)
-        found["requestBody"] = {"required": True, "content": {_JSON: {"schema": schema}}}
+        media_type = _PARTS if route.in_parts else _JSON
+        found["requestBody"] = {"required": True, "content": {media_type: {"schema": schema}}}
     return found
 
 

@@ -16,6 +16,7 @@ from omniroute.http.edge.receive import BodyRoom
 from omniroute.http.edge.respond import StreamSink
 from omniroute.http.edge.websocket import WebSocket, answer_of
 from omniroute.ledger.record import RequestRecord
+from omniroute.request.upload import Upload
 from omniroute.worker.requestlog import LogEntry
 
 _NO_HEADERS: Final[Mapping[str, str]] = {}
@@ -36,6 +37,7 @@ class Asked:
         "method",
         "path",
         "request_id",
+        "upload",
     )
 
     def __init__(
@@ -61,6 +63,8 @@ class Asked:
         """By lower-case name; a repeated header shows its first value."""
         self.body = b""
         """Once it was read."""
+        self.upload: Upload | None = None
+        """The file of a body in parts."""
         self.caller: Caller | None = None
         """Who may manage, where that was asked for."""
         self._query = query

@@ -26,6 +26,7 @@ from omniroute.http.edge.endpoints import MANAGEMENT, envelope_of
 from omniroute.http.edge.errors import from_exception, not_allowed, render
 from omniroute.http.edge.insides import Direct, EdgeHttp, connection_of
 from omniroute.http.edge.parser import Head
+from omniroute.http.edge.parts import UploadRoom
 from omniroute.http.edge.receive import BodyRoom, bound_of
 from omniroute.http.edge.respond import plain, rendered
 from omniroute.http.edge.routes import Answer, Route, RoutedHandle, Surface
@@ -48,6 +49,7 @@ class Boundary:
         self._app = app
         self._runtime = runtime
         self._room = BodyRoom()
+        self._uploads = UploadRoom(runtime.data_dir)
 
     def routed(self, route: Route) -> RoutedHandle:
         """The route's handler as Sanic calls it."""
@@ -116,14 +118,18 @@ class Boundary:
         would have to be waited for is not read for a caller who will be refused."""
         runtime, surface = self._runtime, route.surface
         check_path(asked.path)
-        is_form, coding = check_head(asked)
+        is_form, coding = (False, None) if route.in_parts else check_head(asked)
         if surface is Surface.VIEWER or surface is Surface.ADMIN:
             asked.caller = await require_role(runtime, asked, surface.value)
-        elif surface is Surface.INFERENCE and asked.must_wait:
+        elif surface is Surface.INFERENCE and (route.in_parts or asked.must_wait):
             _refuse_stranger(runtime, asked)
         room = self._room
-        bound = bound_of(runtime.snapshot.config.server, is_managed=route.contract is not None)
-        body = await room.receive(asked.http, bound)
+        server = runtime.snapshot.config.server
+        bound = bound_of(server, is_managed=route.contract is not None)
+        if route.in_parts:
+            body = await self._uploads.receive(asked, server)
+        else:
+            body = await room.receive(asked.http, bound)
         try:
             if coding is not None:
                 body = await decode_body(body, coding, room, bound)
@@ -132,7 +138,10 @@ class Boundary:
                 check_body(asked)
             answer = await route.handle(runtime, asked, **places)
         finally:
-            room.leave(len(body))
+            if asked.upload is None:
+                room.leave(len(body))
+            else:
+                self._uploads.leave(asked.upload)
         if answer is not None:
             answer.headers["X-Request-Id"] = asked.request_id
             if "origin" in asked.headers:

@@ -7,7 +7,7 @@ or read here is held by a contract test, since Sanic promises none of it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import lru_cache
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
@@ -223,18 +223,27 @@ class EdgeHttp(Http):
                 pieces.append(piece)
             self.request_body = None
             return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+        async def keep(piece: bytes) -> None:
+            pieces.append(piece)
+
+        await self.each_piece(bound, keep)
+        return b"".join(pieces)
+
+    async def each_piece(self, bound: BodyBound, take: Callable[[bytes], Awaitable[None]]) -> None:
+        """Give the body to `take` as it comes. Raises as `read_all`."""
+        self._most = bound
         clock = asyncio.get_running_loop().time
         ends = clock() + BODY_S
         try:
             async with asyncio.timeout(SILENCE_S) as bounded:
                 while self.request_body:
-                    pieces.append(await self.read() or b"")
+                    await take(await self.read() or b"")
                     bounded.reschedule(min(clock() + SILENCE_S, ends))
         except TimeoutError:
             self.keep_alive = False
             self.request_body = None  # or the rest would be waited for before it closes
             raise RequestTimeout("the body stalled") from None
-        return b"".join(pieces)
 
     async def read(self) -> bytes | None:
         """The next piece of the body, None behind the last."""

@@ -66,5 +66,7 @@ class Route(Struct, frozen=True, kw_only=True):
     """None where the bodies are those of a client's format."""
     upgrades: bool = False
     """Whether its connection may leave HTTP, which then needs no answer."""
+    in_parts: bool = False
+    """Whether it takes a file: multipart/form-data, and nothing else."""
     formats: tuple[tuple[str, ModelKind], ...] = ()
     """Whose requests it takes, and for models of which kind, where there is no contract."""

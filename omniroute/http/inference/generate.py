@@ -53,5 +53,6 @@ def inbound_of(
         stream=endpoint.stream,
         provider=places.get("provider"),
         stream_framing=framing,
+        upload=asked.upload,
         recorded=asked.recorded,
     )

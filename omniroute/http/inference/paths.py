@@ -19,6 +19,7 @@ from omniroute.http.inference import (
     responses,
     sockets,
 )
+from omniroute.translation.kinds import SENT_AS_FILES
 from omniroute.translation.serving import choose
 from omniroute.translation.values import Act, Endpoint, Formats
 from omniroute.worker.runtime import Runtime
@@ -83,6 +84,7 @@ def _route(method: str, path: str, actions: Actions) -> Route:
         handle=_by_model(actions) if path.endswith("<path:path>") else _plainly(actions[""]),
         summary="; ".join(_SUMMARIES[act].format(names) for act in acts),
         upgrades="socket" in acts,
+        in_parts=any(one.act == "infer" and one.kind in SENT_AS_FILES for one in endpoints),
         formats=tuple(
             {(one.format, one.kind or "chat"): None for one in endpoints if one.act in _REQUESTS}
         ),

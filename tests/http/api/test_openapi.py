@@ -88,7 +88,7 @@ def test_the_parameters_and_headers_of_a_change_are_declared() -> None:
 
 def test_requests_to_models_are_described_by_their_known_fields() -> None:
     taken = {
-        path: operation["requestBody"]["content"]["application/json"]["schema"]
+        path: next(iter(operation["requestBody"]["content"].values()))["schema"]
         for (_, path), operation in operations().items()
         if operation["tags"] == ["inference"] and "requestBody" in operation
     }
@@ -108,6 +108,13 @@ def test_requests_to_models_are_described_by_their_known_fields() -> None:
         "items": {"$ref": "#/components/schemas/openai-chat.message"},
         "minItems": 1,
     }
+
+
+def test_a_request_with_a_file_is_a_form() -> None:
+    content = operations()["POST", "/v1/audio/transcriptions"]["requestBody"]["content"]
+    assert list(content) == ["multipart/form-data"]
+    form = DOCUMENT["components"]["schemas"]["openai-chat.transcription.request"]
+    assert form["properties"]["file"]["contentMediaType"] == "application/octet-stream"
 
 
 def test_every_schema_is_a_json_schema() -> None:
