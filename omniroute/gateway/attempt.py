@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
+from itertools import count
 from typing import Any, Final, TypeVar
 
 from msgspec import Struct
@@ -121,6 +122,8 @@ async def attempt(ask: Ask, transport: Transport) -> Answered | Begun:
         if ask.is_big
         else ask.pair.request(ask.body, ask.raw, ask.target)
     )
+    if ask.pair.goes_on:
+        return await _go_on(ask, transport, outbound)
     earlier: list[bytes] = []
     for body in outbound.earlier:
         part = replace(outbound, body=body)
@@ -138,6 +141,41 @@ async def attempt(ask: Ask, transport: Transport) -> Answered | Begun:
     ask.unasked.learn(ask.outlet.key, refused_fields, now_s)
     target = replace(ask.target, without=ask.target.without | refused_fields)
     return await attempt(replace(ask, target=target), transport)
+
+
+async def _go_on(ask: Ask, transport: Transport, first: Outbound) -> Answered:
+    """An answer that takes several requests, each made of the answer to the one before."""
+    loop = asyncio.get_running_loop()
+    began, outbound = loop.time(), first
+    for step in count():
+        body, exchange = await _exchange(ask, transport, outbound, _receive_step)
+        try:
+            onward = ask.pair.onward(body, ask.body, ask.target, step=step)
+            if onward is None:
+                work = partial(ask.pair.reply, body, ask.body, ask.target)
+                return Answered(
+                    reply=await _read(ask, exchange, body, work),
+                    status=exchange.status,
+                    headers=exchange.headers,
+                    first_byte_ms=(loop.time() - began) * 1000,
+                    dropped=first.dropped,
+                )
+            if loop.time() + onward.wait_s >= ask.deadline:
+                raise UpstreamTimeoutError("the request's deadline passed", phase="total")
+        except UpstreamReportedError:
+            told = failure_in(body, exchange, ask.pair, ask.redact)
+            raise AttemptFailedError(told, status=exchange.status) from None
+        except (ReportedFailureError, UpstreamError) as error:
+            told = error.failure if isinstance(error, ReportedFailureError) else failure_of(error)
+            raise AttemptFailedError(told, status=exchange.status) from error
+        await asyncio.sleep(onward.wait_s)
+        outbound = onward.outbound
+    raise AssertionError("counting has no end")
+
+
+async def _receive_step(exchange: Exchange, first_byte_ms: float) -> tuple[bytes, Exchange]:
+    """The answer to one of several requests, and what it came with."""
+    return await _receive_part(exchange, first_byte_ms), exchange
 
 
 async def _exchange(

@@ -54,7 +54,7 @@ def request_to(
     """
     tail = outbound.tail
     return UpstreamRequest(
-        method="POST",
+        method=outbound.method,
         url=outlet.url(outbound.path, outbound.query),
         headers=outbound.headers + (outlet.headers if headers is None else headers),
         own=own,

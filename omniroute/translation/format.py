@@ -70,6 +70,18 @@ class Extra(Struct, frozen=True, kw_only=True):
     fields: tuple[str, ...]
 
 
+class Then(Struct, frozen=True, kw_only=True):
+    """Two more requests, by their paths: one that asks for the work, and one, again and again, for
+    what came of it; `{id}` and the like are members of the answer before."""
+
+    create: str
+    poll: str
+    encode: Converter
+    """The body of the first, of the hub's request and the answer to the file."""
+    until: Converter
+    """Tells of an answer whether it is the last."""
+
+
 class Task(Struct, frozen=True, kw_only=True):
     """How a format asks models of one kind that do not chat; its converters stand among the
     format's functions, below the name of the kind."""
@@ -96,6 +108,8 @@ class Task(Struct, frozen=True, kw_only=True):
     sends: Sends
     """How a provider is asked: by a JSON body, by parts with a file, or by the file alone, with the
     members of the body as the query."""
+    then: Then | None
+    """What is asked when the provider has taken the file."""
     raw: Converter | None
     """Tells of a request whether the answer to it is no JSON, and passes as it comes."""
     fields: KnownFields | None
@@ -276,6 +290,7 @@ class _Writer:
         if most is not None and (type(most) is not int or most < 1):
             message = "most is a number of inputs"
             self.problems.append(Problem(path=(kind, "batch", "most"), message=message))
+        self._write_then(kind)
         sends = table.section(kind, "sends")
         if sends not in (None, *get_args(Sends)):
             message = f"sends is one of {', '.join(get_args(Sends))}"
@@ -290,6 +305,17 @@ class _Writer:
             self.add((kind, "stream", "decode"), rows)
         if (condition := table.section(kind, "raw")) is not None:
             self.add((kind, "raw"), {"$when": condition, "$then": {"$lit": True}})
+
+    def _write_then(self, kind: ModelKind) -> None:
+        table, create, poll = self.table, (kind, "then", "create"), (kind, "then", "poll")
+        if table.section(kind, "then") is None:
+            return
+        for path, key in ((create, "path"), (poll, "path"), (poll, "until")):
+            if not isinstance(table.section(*path, key), str):
+                self.problems.append(Problem(path=path, message=f"{path[-1]} needs {key}"))
+        self.add((*create, "encode"), table.section(*create, "encode") or {})
+        until = table.section(*poll, "until") or "`true`"
+        self.add((*poll, "until"), {"$when": until, "$then": {"$lit": True}})
 
     def _write_sides(self, kind: ModelKind) -> None:
         """What clients ask and get, what providers are asked and give; one of them may be all."""
@@ -462,6 +488,7 @@ def _task(
         times=table.section(kind, "batch", "times"),
         streams=table.section(kind, "stream") is not None,
         sends=table.section(kind, "sends") or "json",
+        then=_then(table, functions, kind),
         raw=functions.get(f"{kind}.raw"),
         fields=known_fields(table.mapping(kind, "fields"))[0],
         known_fields=None if "@" in reads or not tells else frozenset(known),
@@ -475,6 +502,17 @@ def _mentioned(table: Table) -> frozenset[str]:
     names = names_in([table.section("request", "decode"), table.mapping("mappings"), known])
     # Where clients may write a name either way, the table has one of them.
     return names | {_CAMEL.sub(r"_\1", name).lower() for name in names}
+
+
+def _then(table: Table, functions: Mapping[str, Converter], kind: ModelKind) -> Then | None:
+    if not table.mapping(kind, "then"):
+        return None
+    return Then(
+        create=table.section(kind, "then", "create", "path"),
+        poll=table.section(kind, "then", "poll", "path"),
+        encode=functions[f"{kind}.then.create.encode"],
+        until=functions[f"{kind}.then.poll.until"],
+    )
 
 
 def _extra(table: Table, functions: Mapping[str, Converter]) -> Extra | None:

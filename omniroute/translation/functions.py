@@ -279,6 +279,13 @@ def minus(first: Any, *others: Any) -> Any:
     return max(0, first - sum(value for value in others if type(value) in (int, float)))
 
 
+def scaled(value: Any, factor: Any) -> Any:
+    """A number in another unit; null for what is none."""
+    if type(value) not in (int, float) or type(factor) not in (int, float):
+        return None
+    return round(value * factor, 6)
+
+
 def clamp(value: Any, low: Any, high: Any) -> Any:
     """A number moved into [low, high]; null is no bound on that side, and `low` wins."""
     if type(value) not in (int, float):
@@ -651,6 +658,7 @@ FUNCTIONS: Final[Mapping[str, Function]] = {
     "plain_text": plain_text,
     "plus": plus,
     "requires_all": requires_all,
+    "scaled": scaled,
     "schema_subset": schema_subset,
     "seal": seal,
     "sha256": sha256,

@@ -28,7 +28,15 @@ from omniroute.translation.runtime import Context, drop, hub_of, new_id
 from omniroute.translation.said import said_in_blocks
 from omniroute.translation.shape import is_array, is_object
 from omniroute.translation.stream import TranslatedStream
-from omniroute.translation.values import Destination, Failure, Outbound, Reply, Stream, Usage
+from omniroute.translation.values import (
+    Destination,
+    Failure,
+    Onward,
+    Outbound,
+    Reply,
+    Stream,
+    Usage,
+)
 from omniroute.wire.arrived import events_of, first_byte
 
 _PLAIN: Final[Mapping[str, tuple[Any, ...]]] = {"n": (None, 1), "logprobs": (None, False)}
@@ -119,6 +127,7 @@ class FormatPair:
         self.errors_pass = (
             self.passthrough and client.table.section("passthrough", "errors") is True
         )
+        self.goes_on = False
         self._note: str | None = client.table.section("continuing", "note")
         self._setters = upstream.setters
         ways = (False, True) if upstream.chats else ()
@@ -181,6 +190,11 @@ class FormatPair:
             return self._translated(answer, ctx, target)
         except TranslationError as error:
             raise _unreadable(error) from error
+
+    def onward(
+        self, body: bytes, request: dict[str, Any], target: Destination, *, step: int
+    ) -> Onward | None:
+        return None
 
     def stream(
         self, request: dict[str, Any], target: Destination, *, ahead: bool = False

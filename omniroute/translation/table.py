@@ -31,7 +31,7 @@ _TASK: Final[Mapping[str, frozenset[str]]] = {
     "": frozenset(
         {
             *("paths", "batch", "fields", "facts", "known", "set"),
-            *("request", "response", "stream", "raw", "sends"),
+            *("request", "response", "stream", "raw", "sends", "then"),
         }
     ),
     ".batch": frozenset({"member", "most", "times"}),
@@ -39,6 +39,9 @@ _TASK: Final[Mapping[str, frozenset[str]]] = {
     ".request": frozenset({"decode", "encode"}),
     ".response": frozenset({"decode", "encode"}),
     ".stream": frozenset({"decode"}),
+    ".then": frozenset({"create", "poll"}),
+    ".then.create": frozenset({"path", "encode"}),
+    ".then.poll": frozenset({"path", "until"}),
 }
 """The same, of a section for one kind of task."""
 INNER: Final[Mapping[str, frozenset[str]]] = {

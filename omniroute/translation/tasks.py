@@ -6,12 +6,15 @@ looks at what `kinds.TASKS` names, `model` and `usage`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, Final
+from urllib.parse import quote
 
 import orjson
 from msgspec.structs import replace
 
+from omniroute.base.dots import has_dot_segment
 from omniroute.config.model import ModelKind
 from omniroute.errors import TranslationError, UpstreamCutError, UpstreamReportedError
 from omniroute.translation import hub
@@ -33,10 +36,13 @@ from omniroute.translation.passthrough import PassedStream
 from omniroute.translation.raw import RawStream, is_refusal
 from omniroute.translation.runtime import Context, drop
 from omniroute.translation.shape import is_array, is_object
-from omniroute.translation.values import Destination, Outbound, Reply, Stream, Usage
+from omniroute.translation.values import Destination, Onward, Outbound, Reply, Stream, Usage
 
 JSON: Final = "application/json"
 PLAIN: Final = "text/plain; charset=utf-8"
+POLL_S: Final = 3.0
+"""As often as providers ask to be asked; sooner in the beginning, for what does not take long."""
+FIRST_POLL_S: Final = 0.1
 _COUNTS: Final = ("input_uncached", "cache_read", "cache_write", "output", "reasoning", "units")
 
 
@@ -51,6 +57,7 @@ class TaskPair(FormatPair):
         self._setters = self._task.setters
         self._known = client.tasks[kind].known_fields
         self._headers = fixed_headers(upstream)
+        self.goes_on = self._task.then is not None
         self._passing = _in_events(upstream, kind) if self._task.streams else None
 
     def request(self, body: dict[str, Any], raw: bytes, target: Destination) -> Outbound:
@@ -89,7 +96,8 @@ class TaskPair(FormatPair):
             content_type, query = f"multipart/form-data; boundary={boundary}", ()
             before, after = in_parts(fields, boundary, ending=file["ending"], type=file["type"])
         else:
-            content_type, query, before, after = file["type"], tuple(fields), b"", b""
+            own = self._upstream.table.mapping("headers").get("content-type")
+            content_type, query, before, after = own or file["type"], tuple(fields), b"", b""
         return Outbound(
             path=path,
             query=query,
@@ -101,6 +109,31 @@ class TaskPair(FormatPair):
             tail=after,
             dropped=tuple(ctx["dropped"]),
         )
+
+    def onward(
+        self, body: bytes, request: dict[str, Any], target: Destination, *, step: int
+    ) -> Onward | None:
+        then = self._task.then
+        if then is None:
+            return None
+        ctx = context(target, request)
+        answer = self._read(body, ctx) if step == 0 else object_in(body)
+        if step > 0:
+            if run(then.until, answer, ctx) is True:
+                return None
+            headers = tuple(one for one in self._headers if one[0] != "content-type")
+            path = _filled(then.poll, answer)
+            wait_s = min(POLL_S, FIRST_POLL_S * 2 ** (step - 1))
+            return Onward(
+                outbound=Outbound(method="GET", path=path, headers=headers, body=b""),
+                wait_s=wait_s,
+            )
+        created = run_object(then.encode, {**self._hub(ctx, target), **answer}, ctx)
+        if target.without or target.renamed:
+            created = left_of(created, target, (), ctx)
+        headers = tuple({**dict(self._headers), "content-type": JSON}.items())
+        path = _filled(then.create, answer)
+        return Onward(outbound=Outbound(path=path, headers=headers, body=render(created)), wait_s=0)
 
     def reply(
         self,
@@ -261,6 +294,18 @@ def path_of(task: Task, body: dict[str, Any]) -> str:
         if body.get(member) is not None:
             return path
     raise TranslationError(TASKS[task.kind].nothing)
+
+
+def _filled(path: str, answer: dict[str, Any]) -> str:
+    """A path with members of an answer in it. Raises UpstreamCutError where one is not there."""
+
+    def member(found: re.Match[str]) -> str:
+        value = answer.get(found[1])
+        if type(value) is not str or not value or has_dot_segment(value):
+            raise UpstreamCutError(f"the upstream's answer has no {found[1]}")
+        return quote(value, safe="")
+
+    return re.sub(r"\{(\w+)\}", member, path)
 
 
 def object_in(body: bytes) -> dict[str, Any]:

@@ -118,6 +118,7 @@ class Outbound(Struct, frozen=True, kw_only=True):
     """A request as the provider gets it; `path` and `query` go onto the base URL."""
 
     path: str
+    method: Literal["POST", "GET"] = "POST"
     headers: tuple[tuple[str, str], ...]
     """What the format itself needs (content type, version), no credentials."""
     body: bytes
@@ -130,6 +131,13 @@ class Outbound(Struct, frozen=True, kw_only=True):
     """Bodies to be sent before, where one request of the provider does not hold all of it."""
     tail: bytes | None = None
     """What comes behind the client's file, which is sent behind `body`; None without one."""
+
+
+class Onward(Struct, frozen=True, kw_only=True):
+    """What is asked next, where an answer takes several requests, and when."""
+
+    outbound: Outbound
+    wait_s: float
 
 
 class Reply(Struct, frozen=True, kw_only=True):
@@ -233,6 +241,8 @@ class Pair(Protocol):
     """The same of the provider's answer, for its client; a star at the end is any rest."""
     errors_pass: bool
     """The client gets the provider's errors as they came."""
+    goes_on: bool
+    """An answer takes several requests: see `onward`."""
 
     def request(self, body: dict[str, Any], raw: bytes, target: Destination) -> Outbound:
         """Client body (parsed, and as it came) to the provider's request.
@@ -256,6 +266,13 @@ class Pair(Protocol):
 
         `earlier` are the answers to what was sent before, in order.
         """
+        ...
+
+    def onward(
+        self, body: bytes, request: dict[str, Any], target: Destination, *, step: int
+    ) -> Onward | None:
+        """What follows from the answer to a request, the first of which is step 0; None for the
+        last, of which `reply` is made. Raises UpstreamCutError when nothing can."""
         ...
 
     def stream(

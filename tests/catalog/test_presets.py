@@ -27,6 +27,7 @@ FORMATS = {
     "voyage",
     "cohere-rerank",
     "deepgram",
+    "assemblyai",
 }
 
 

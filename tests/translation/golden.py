@@ -71,6 +71,8 @@ def outcome(case: dict[str, Any]) -> dict[str, Any]:
         found["reply"] = _reply(pair, given["reply"], body, where)
     if "stream" in given:
         found["stream"] = _stream(case, pair, body, where)
+    if "onward" in given:
+        found["onward"] = [_onward(pair, body, where, *one) for one in enumerate(given["onward"])]
     if "raw" in given:
         found["raw"] = _raw(pair, body, where, given["raw"].encode())
     if "failure" in given:
@@ -117,6 +119,21 @@ def _reply(pair: Pair, answer: Any, body: dict[str, Any], where: Destination) ->
     body_of = read_json if is_json else bytes.decode
     found = {"body": body_of(reply.body), "usage": _plain(reply.usage), "stop": reply.stop}
     return found | _more(reply.dropped, reply.remember)
+
+
+def _onward(
+    pair: Pair, body: dict[str, Any], where: Destination, step: int, answer: Any
+) -> dict[str, Any] | str:
+    """What is asked when a request of several is answered."""
+    try:
+        onward = pair.onward(write_json(answer), body, where, step=step)
+    except UpstreamCutError as error:
+        return {"cut": str(error)}
+    if onward is None:
+        return "that was all"
+    sent = onward.outbound
+    asked: dict[str, Any] = {"method": sent.method, "path": sent.path}
+    return asked | ({"body": read_json(sent.body)} if sent.body else {})
 
 
 def _raw(pair: Pair, body: dict[str, Any], where: Destination, given: bytes) -> dict[str, Any]:

@@ -33,6 +33,8 @@ TEXT_PART = {"type": "text", "text": "a"}
             "numbered", [[{"a": 1}, 5, {}]], [{"a": 1, "index": 0}, {"index": 2}], id="numbered"
         ),
         pytest.param("numbered", [None], None, id="numbered null"),
+        pytest.param("scaled", [1234, 0.001], 1.234, id="scaled"),
+        pytest.param("scaled", ["1", 0.001], None, id="scaled text"),
         pytest.param("parse_json", ['{"b":1,"a":2}'], {"b": 1, "a": 2}, id="parse"),
         pytest.param("parse_json", [" "], {}, id="parse blank"),
         pytest.param("parse_json", ["{"], None, id="parse broken"),

@@ -22,6 +22,7 @@ from tests.chat import answer
 from tests.http.inference.test_embeddings import records
 from tests.running import ECHO, Gateway, running, until
 from tests.scripted import Recorded, Script, ScriptedUpstream, scripted_upstream
+from tests.upstreams.assemblyai import AssemblyAi
 from tests.upstreams.deepgram import deepgram
 from tests.upstreams.listener import SEGMENTS, TEXT, Form, listener
 
@@ -51,7 +52,8 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, An
 class Hearing:
     """`script` is what the provider `odd` does next, `serve` what `raw` does."""
 
-    def __init__(self, gateway: Gateway, good: ScriptedUpstream) -> None:
+    def __init__(self, gateway: Gateway, good: ScriptedUpstream, assembly: AssemblyAi) -> None:
+        self.assembly = assembly
         self.gateway = gateway
         self.good = good
         self.script: Script = ()
@@ -77,6 +79,8 @@ class Hearing:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def served(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Hearing]:
+    assembly = AssemblyAi()
+
     def odd(_: Recorded) -> Script:
         return found.script
 
@@ -87,17 +91,19 @@ async def served(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Hea
     async with (
         scripted_upstream(listener) as good,
         scripted_upstream(deepgram) as deep,
+        scripted_upstream(assembly) as assembled,
         scripted_upstream(odd) as other,
         await asyncio.start_server(serve, "127.0.0.1", 0) as raw,
     ):
         text = f"{ECHO}{lab('lab', good.url + '/v1')}{lab('odd', other.url)}"
         text += lab("slow", good.url + "/v1", "    client: httpx\n")
         text += lab("deep", deep.url, format="deepgram")
+        text += lab("parts", assembled.url, format="assemblyai")
         text += lab("raw", f"http://127.0.0.1:{raw.sockets[0].getsockname()[1]}")
         text += "combos: {any: {targets: [odd/m, lab/m]}}\n"
         text += f"server: {{max_upload: {MOST >> 20}MiB, max_uploads: {MOST >> 20}MiB}}\n"
         async with running(tmp_path_factory.mktemp("hearing"), text) as gateway:
-            found = Hearing(gateway, good)
+            found = Hearing(gateway, good, assembly)
             yield found
 
 
@@ -228,6 +234,27 @@ async def test_a_provider_of_another_format_hears_too(hearing: Hearing) -> None:
     )
     streamed = await hearing.ask(model="deep/m", stream="true")
     assert (streamed.status_code, streamed.json()["error"]["param"]) == (400, "stream")
+
+
+async def test_an_answer_that_takes_several_requests(hearing: Hearing) -> None:
+    hearing.assembly.polls = 2
+    async with sdk(hearing.gateway) as client:
+        create: Any = client.audio.transcriptions.create
+        asked: Any = {"model": "parts/m", "file": ("a.mp3", MP3)}
+        whole = await create(**asked, response_format="verbose_json", language="en")
+        hearing.assembly.polls = 1
+        spoken = await create(**asked, response_format="diarized_json")
+    assert (whole.text, whole.duration, whole.language) == (TEXT, 3, "en")
+    assert [(one.start, one.end, one.text) for one in whole.segments] == [
+        (0.0, 0.85, "Good morning."),
+        (1.25, 2.25, "How are you?"),
+    ]
+    assert [one.speaker for one in spoken.segments] == ["A", "A"]
+    assert [one.cost_nanousd for one in hearing.rows()] == [300_000, 300_000]
+    hearing.assembly.says = "no speech in it"
+    failed = await hearing.ask(model="parts/m")
+    hearing.assembly.says = None
+    assert (failed.status_code, failed.json()["error"]["message"]) == (502, "no speech in it")
 
 
 async def test_the_second_transport_sends_files_too(hearing: Hearing) -> None:
