@@ -195,6 +195,13 @@ def _hook(config: Config, budget: Budget, secrets: _Secrets) -> Hook | None:
     )
 
 
+def key_headers(provider: Provider, formats: Formats, key: str) -> tuple[tuple[str, str], ...]:
+    """How a provider takes its credential: as its entry or its preset says, else its format."""
+    if provider.auth is None or not key:
+        return formats.auth_headers(provider.format, key)
+    return ((provider.auth.header, provider.auth.template.replace("{key}", key)),)
+
+
 def _outlet(
     config: Config,
     provider: Provider,
@@ -204,9 +211,7 @@ def _outlet(
 ) -> Outlet:
     headers: dict[str, tuple[str, str]] = {}
     if connection.api_key is not None:
-        for name, value in formats.auth_headers(
-            provider.format, secrets.reveal(connection.api_key)
-        ):
+        for name, value in key_headers(provider, formats, secrets.reveal(connection.api_key)):
             headers[name.lower()] = (name, value)
     for declared in (provider.headers, connection.headers):
         for name, ref in declared.items():
@@ -234,4 +239,6 @@ def _outlet(
         connect_s=provider.timeout.connect_s,
         first_byte_s=provider.timeout.first_byte_s,
         idle_s=provider.timeout.idle_s,
+        query=tuple(provider.query.items()),
+        per_model="{model}" in base_url,
     )

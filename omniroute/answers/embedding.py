@@ -209,7 +209,7 @@ class Embedding:
         outlet = self._snapshot.outlets[candidate.connection_key]
         outbound = embedder.request(text, candidate.upstream_model)
         own = (("x-request-id", self._inbound.request_id),)
-        request = request_to(outlet, outbound, own=own)
+        request = request_to(outlet, outbound, own=own, model=candidate.upstream_model)
         transport = self._services.transports.get(outlet.transport)
         exchange = await transport.open(request, outlet.bounds())
         try:

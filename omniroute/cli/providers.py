@@ -130,6 +130,8 @@ def _facts(preset: Preset) -> dict[str, Any]:
         "omit": list(preset.omit) or None,
         "rename": dict(preset.rename) or None,
         "quirks": None if preset.quirks is None else _told(preset.quirks),
+        "query": dict(preset.query) or None,
+        "auth": None if preset.auth is None else asdict(preset.auth),
         "models": list(preset.models),
     }
 

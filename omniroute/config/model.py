@@ -277,6 +277,13 @@ class Quirks(Struct, frozen=True, kw_only=True):
     """It takes `top_k`, which its format does not have."""
 
 
+class SentKey(Struct, frozen=True, kw_only=True):
+    """How a server takes its key, where that is not as its format does."""
+
+    header: str = "authorization"
+    template: str = "{key}"
+
+
 class DeclaredPreset(Struct, frozen=True, kw_only=True):
     """A preset as it is written, in the file or in the catalog."""
 
@@ -298,6 +305,8 @@ class DeclaredPreset(Struct, frozen=True, kw_only=True):
     omit: tuple[Word, ...] = ()
     rename: Mapping[str, str] = {}
     quirks: Quirks | None = None
+    query: Mapping[str, Word] = {}
+    auth: SentKey | None = None
 
 
 class Provider(Struct, frozen=True, kw_only=True):
@@ -327,6 +336,9 @@ class Provider(Struct, frozen=True, kw_only=True):
     rename: Mapping[str, str] = {}
     """Members of a request's body, at its top, that this server knows by another name."""
     quirks: Quirks | None = None
+    query: Mapping[str, Word] = {}
+    """Sent with every request. Where `base_url` holds `{model}`, each has a path of its own."""
+    auth: SentKey | None = None
     resilience: Resilience | None = None
     unlisted: Derived[Mapping[str, Model]] = {}
     """What its preset knows of models that it does not list."""

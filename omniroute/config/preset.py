@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
-from omniroute.config.model import DeclaredPreset, Model, ModelKind, Price, Quirks, Ref
+from omniroute.config.model import DeclaredPreset, Model, ModelKind, Price, Quirks, Ref, SentKey
 
 FREE: Final = Price(
     input_nanousd=0, output_nanousd=0, cached_input_nanousd=0, cache_write_nanousd=0
@@ -48,6 +48,8 @@ class Preset(Struct, frozen=True, kw_only=True):
     omit: tuple[str, ...] = ()
     rename: Mapping[str, str] = {}
     quirks: Quirks | None = None
+    query: Mapping[str, str] = {}
+    auth: SentKey | None = None
 
 
 class Catalog(Protocol):
@@ -108,4 +110,6 @@ def make_preset(
         omit=declared.omit,
         rename=declared.rename,
         quirks=declared.quirks,
+        query=declared.query,
+        auth=declared.auth,
     )

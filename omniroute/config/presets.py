@@ -104,6 +104,8 @@ def _over(preset: Preset, values: Values) -> Values:
         "omit": tuple(dict.fromkeys((*preset.omit, *values.get("omit", ())))),
         "rename": {**preset.rename, **values.get("rename", {})},
         "quirks": _quirks(preset.quirks, values.get("quirks")),
+        "query": {**preset.query, **values.get("query", {})},
+        "auth": values.get("auth") or (None if preset.auth is None else asdict(preset.auth)),
         "models": models,
         "unlisted": unlisted,
         "catalog": preset.catalog,

@@ -303,7 +303,8 @@ def request_of(ask: Ask, outbound: Outbound) -> UpstreamRequest:
     """What goes to the provider: the outlet's address and credential around a body."""
     declared, forwarded = _headers(ask)
     own = (("x-request-id", ask.request_id), *forwarded)
-    return request_to(ask.outlet, outbound, headers=declared, own=own, file=ask.file)
+    model = ask.target.model
+    return request_to(ask.outlet, outbound, headers=declared, own=own, model=model, file=ask.file)
 
 
 def _headers(ask: Ask) -> tuple[Headers, Headers]:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal, cast
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from omniroute.active.snapshot import key_headers
 from omniroute.catalog.presets import load_presets
 from omniroute.config.change import Change, merge
 from omniroute.config.model import Connection, Provider
@@ -252,7 +253,7 @@ def _last_four(runtime: Runtime, provider: Provider, connection: Connection) -> 
     if connection.api_key is None or outlet is None:
         return None
     sent = {name.lower(): value for name, value in outlet.headers}
-    for name, value in runtime.snapshot.formats.auth_headers(provider.format, _MARK):
+    for name, value in key_headers(provider, runtime.snapshot.formats, _MARK):
         before, _, after = value.partition(_MARK)
         credential = sent.get(name.lower(), "").removeprefix(before).removesuffix(after)
         if len(credential) >= _SHORTEST:

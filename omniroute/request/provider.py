@@ -46,6 +46,7 @@ def request_to(
     *,
     headers: Headers | None = None,
     own: Headers = (),
+    model: str = "",
     file: FileSource | None = None,
 ) -> UpstreamRequest:
     """The outlet's address and credential around a body, and the client's file where it goes along.
@@ -55,7 +56,7 @@ def request_to(
     tail = outbound.tail
     return UpstreamRequest(
         method=outbound.method,
-        url=outlet.url(outbound.path, outbound.query),
+        url=outlet.url(outbound.path, outbound.query, model=model),
         headers=outbound.headers + (outlet.headers if headers is None else headers),
         own=own,
         body=outbound.body,

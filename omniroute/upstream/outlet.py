@@ -25,11 +25,17 @@ class Outlet(Struct, frozen=True, kw_only=True):
     connect_s: float
     first_byte_s: float
     idle_s: float
+    query: tuple[tuple[str, str], ...] = ()
+    """Sent with every request."""
+    per_model: bool = False
+    """The base URL holds `{model}`."""
 
-    def url(self, path: str, query: Iterable[tuple[str, str]] = ()) -> str:
+    def url(self, path: str, query: Iterable[tuple[str, str]] = (), *, model: str = "") -> str:
         """`path` goes onto the base URL as it is, `query` percent-encoded."""
         url = self.base_url + path
-        pairs = "&".join(f"{quote(name)}={quote(value)}" for name, value in query)
+        if self.per_model:
+            url = self.base_url.replace("{model}", quote(model, safe="")) + path
+        pairs = "&".join(f"{quote(name)}={quote(value)}" for name, value in (*self.query, *query))
         return f"{url}{'&' if '?' in url else '?'}{pairs}" if pairs else url
 
     def bounds(self, deadline: float | None = None) -> Bounds:
