@@ -14,6 +14,7 @@ ROOT: Final = Path(__file__).parents[1] / "omniroute"
 EXCEPTIONS: Final = {
     "config/lint/addresses.py": "ends of base URLs that people copy from a provider's pages",
     "config/presets.py": "a hint has to name some format as its example",
+    "management/provider_nodes.py": "the API's own words for formats, which older scripts send",
     "routing/cooldown.py": "a provider's own rate limit headers, read from any provider",
     "translation/values.py": "the documented default where nothing shows what a client speaks",
 }

@@ -56,7 +56,7 @@ _NAMES: Final = {
     spelled.encode(): name
     for name in (
         *_TELLING,
-        *("accept", "accept-encoding", "accept-language", "anthropic-beta", "anthropic-version"),
+        *("accept", "accept-encoding", "accept-language"),
         *("authorization", "connection", "content-type", "user-agent", "x-api-key"),
         *("x-goog-api-key", "x-request-id", "x-stainless-lang", "x-stainless-os"),
     )
