@@ -29,8 +29,9 @@ providers:
 aliases: {{"*": lab/some-model}}
 """
 STRICTER = {("claude-code", "anthropic"), ("codex", "openai-responses")}
-"""There the request passes as it came, and the test server holds to the SDK's types, which are
-older than what these tools send."""
+"""There the request passes as it came, and the test server holds to the SDK's types: those without
+betas, while Claude Code sends `context_management` and an `output_config` within messages; and it
+refuses the `id` of the first item that Codex sends."""
 ECHO = """
 version: 1
 providers:
