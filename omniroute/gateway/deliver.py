@@ -117,7 +117,7 @@ async def _open(request: Request, begun: Begun, won: Won, opener: Opener) -> Sin
     """Send the head; what goes into the sink is counted and, where asked for, tells progress."""
     inbound, stream = request.inbound, begun.stream
     client = request.client
-    given = begun.headers.get("content-type", "")
+    given = request.snapshot.redact(begun.headers.get("content-type", ""))
     content_type = client.stream_content_type(inbound.stream_framing, given=given)
     headers = {
         **_headers(request, won, _joined(begun.dropped, stream.dropped)),

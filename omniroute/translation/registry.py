@@ -61,7 +61,8 @@ _FACT_TYPES: Mapping[str, tuple[str, frozenset[type]]] = {
 KINDS: Final[tuple[ModelKind, ...]] = get_args(ModelKind)
 
 _PASSED_TYPE: Final = re.compile(
-    r"(?:audio/|text/event-stream\b|application/json\b)", re.IGNORECASE
+    r"(?:audio/[\w.+-]+|text/event-stream|application/json)(?: ?; ?[\w-]+=\"?[\w.-]+\"?)*",
+    re.IGNORECASE | re.ASCII,
 )
 _UNKNOWN_MODEL: Final = 'the model "{model}" does not exist'
 
@@ -349,7 +350,7 @@ class TaskClient(ClientSide):
         if not self._passes:
             return super().stream_content_type(framing)
         # A browser must not take it for a page, whatever a provider calls it.
-        return given if _PASSED_TYPE.match(given) else "application/octet-stream"
+        return given if _PASSED_TYPE.fullmatch(given) else "application/octet-stream"
 
     def facts(self, body: dict[str, Any]) -> Facts:
         found = run_object(self._facts, body, {"dropped": {}})

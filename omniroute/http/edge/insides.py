@@ -281,13 +281,13 @@ class EdgeHttp(Http):
         self.stage = Stage.IDLE
 
     def in_chunks(self, status: int, headers: Mapping[str, str], content_type: str) -> Chunks:
-        """The same in chunks; the head goes out with the first of them."""
-        self.stage = Stage.RESPONSE
+        """The same in chunks; the head goes out with the first of them, and until then another
+        answer may."""
         return Chunks(self, self._head_of(status, headers, content_type, None))
 
-    def end_stream(self) -> None:
-        """Its last chunk is out."""
-        self.stage = Stage.IDLE
+    def has_begun(self, *, ended: bool) -> None:
+        """The head of a stream is on its way, or all of it."""
+        self.stage = Stage.IDLE if ended else Stage.RESPONSE
 
     def is_open(self) -> bool:
         """Whether nothing was answered yet."""
@@ -300,8 +300,8 @@ class EdgeHttp(Http):
             self._unasked, self.expecting_continue, self.keep_alive = True, False, False
         framing = "transfer-encoding: chunked" if length is None else f"content-length: {length}"
         kept = "keep-alive" if self.keep_alive else "close"
-        ours = f"{framing}\r\nconnection: {kept}\r\ncontent-type: {content_type}\r\n\r\n"
-        return _status_line(status) + _lines(headers) + ours.encode("ascii")
+        told = _lines({**headers, "content-type": content_type})
+        return _status_line(status) + told + f"{framing}\r\nconnection: {kept}\r\n\r\n".encode()
 
     async def put(self, data: bytes) -> None:
         """Returns when the transport has taken it; cancelled when the client is gone."""
@@ -383,12 +383,13 @@ class Chunks:
         if data:
             head += b"%x\r\n%b\r\n" % (len(data), data)
         if head:
+            self._http.has_begun(ended=False)
             await self._http.put(head)
 
     async def eof(self) -> None:
         head, self._head = self._head, b""
         await self._http.put(head + b"0\r\n\r\n")
-        self._http.end_stream()
+        self._http.has_begun(ended=True)
 
 
 class EdgeProtocol(HttpProtocol):

@@ -167,6 +167,24 @@ async def test_samples_may_begin_as_anything(speaking: Speaking, first: bytes) -
 
 
 @pytest.mark.parametrize(
+    ("told", "passed"),
+    [
+        pytest.param("audio/pcm; rate=24000; channels=1", True, id="with parameters"),
+        pytest.param("audio/w\N{LATIN SMALL LETTER E WITH ACUTE}v", False, id="not ASCII"),
+        pytest.param("audio/mpeg; key=lab-credential", False, id="a credential"),
+        pytest.param("audio/mpeg, text/html", False, id="two"),
+    ],
+)
+async def test_a_type_passes_when_it_is_nothing_but_one(
+    speaking: Speaking, told: str, *, passed: bool
+) -> None:
+    speaking.script[:] = [[chunked_head(content_type=told), chunk(AUDIO[0]), LAST_CHUNK]]
+    reply = await speaking.gateway.client.post("/v1/audio/speech", json={**ASK, "model": "odd/m"})
+    assert (reply.status_code, reply.content) == (200, AUDIO[0])
+    assert reply.headers["content-type"] == (told if passed else "application/octet-stream")
+
+
+@pytest.mark.parametrize(
     ("body", "param"),
     [
         ({"model": "lab/m", "voice": "alloy"}, "input"),
